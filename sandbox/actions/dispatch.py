@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions import triggers
-from sandbox.http.errors import ApiError
-from sandbox.state.run_models import WorkflowRun
-
-if TYPE_CHECKING:
-    from sandbox.actions.workflow_index import Workflow
-    from sandbox.sandbox import Sandbox
-    from sandbox.state.models import Repository, User
+from sandbox.errors import ApiError
+from sandbox.hub import Hub
+from sandbox.state.models import Repository, User, WorkflowRun
+from sandbox.state.workflows import Workflow
 
 MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
 
@@ -38,7 +35,7 @@ def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], given: Mapping[st
 
 
 async def workflow_dispatch(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     actor: User,
     workflow: Workflow,
@@ -52,7 +49,7 @@ async def workflow_dispatch(
     sha = repository.git.ref(full)
     if sha is None:
         raise ApiError(422, f"No ref found for: {ref}")
-    file = next((f for f in await hub.actions.files(repository, sha) if f.path == workflow.path), None)
+    file = next((f for f in await hub.workflow_index.files(repository, sha) if f.path == workflow.path), None)
     if file is None or "workflow_dispatch" not in file.triggers:
         raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
     if workflow.state != "active":
@@ -81,7 +78,7 @@ async def workflow_dispatch(
 
 
 async def repository_dispatch(
-    hub: Sandbox, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
+    hub: Hub, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
 ) -> list[WorkflowRun]:
     """Tell Apps and the default branch's workflows of an event of one's own making."""
     said = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}

@@ -15,37 +15,12 @@ from typing import Any
 
 from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
+from sandbox.actions.job_log import JobLog
 from sandbox.actions.workflow import JobSpec, StepSpec
-from sandbox.state.run_models import WorkflowStep
+from sandbox.state.models import WorkflowStep
 
 TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox
 _BASH = ["bash", "--noprofile", "--norc", "-e"]
-
-
-class JobLog:
-    """A job's log in GitHub's format: a time stamp with seven decimals before every line."""
-
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self.lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        """Add text, one stamped line for each of its lines."""
-        stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
-        self.lines.extend(f"{stamp} {part}" for part in line.split("\n"))
-
-    def group(self, title: str, *lines: str) -> None:
-        """Add a folded group."""
-        self.write("\n".join([f"##[group]{title}", *lines, "##[endgroup]"]))
-
-    def error(self, message: str) -> None:
-        """Add an error line."""
-        self.write(f"##[error]{message}")
-
-    @property
-    def text(self) -> str:
-        """The whole log."""
-        return "".join(f"{line}\n" for line in self.lines)
 
 
 @dataclass(slots=True)

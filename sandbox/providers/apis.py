@@ -6,12 +6,10 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from sandbox.providers.server import ServiceServer
 from sandbox.providers.sessions import ServiceAgent, ServiceSession
-
-if TYPE_CHECKING:
-    from sandbox.providers.server import ServiceServer
 
 
 class Refused(Exception):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from sandbox.actors.agents.scripted import Script
+from sandbox.hub import Hub
 from sandbox.providers.apis import ApiRequest, CursorFace, DevinFace, JulesFace, ProviderApi, Refused
 from sandbox.providers.generic import GenericApi
 from sandbox.providers.sessions import ServiceAgent
 from sandbox.state.models import Repository
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 FACES: dict[str, ProviderApi] = {
     "cursor": CursorFace(),
@@ -30,7 +28,7 @@ RETRY_AFTER = 120  # seconds that a limited service asks for
 class ServiceServer:
     """All services beside one sandbox. `asked` has every request: service, method and path."""
 
-    def __init__(self, hub: Sandbox) -> None:
+    def __init__(self, hub: Hub) -> None:
         """Nothing listens yet; see `open`."""
         self.hub = hub
         self.agents: dict[str, ServiceAgent] = {}
@@ -39,7 +37,7 @@ class ServiceServer:
         self._closing = asyncio.Event()
 
     @classmethod
-    async def open(cls, hub: Sandbox) -> ServiceServer:
+    async def open(cls, hub: Hub) -> ServiceServer:
         """Services that listen on a free port until the sandbox closes."""
         services = cls(hub)
         application = web.Application(client_max_size=32 * 1024 * 1024)

@@ -6,14 +6,12 @@ import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from sandbox.actions.steps import JobLog
+from sandbox.actions.job_log import JobLog
 from sandbox.actors.agents.scripted import AgentCrash, AgentWork, Script
+from sandbox.hub import Hub
 from sandbox.state.models import Repository
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 State = Literal["queued", "working", "done", "failed", "stopped", "no-credit"]
 StartFault = Literal[
@@ -58,7 +56,7 @@ class ServiceAgent:
     used up by the next starts. `claims` is a pull request that it says is its own, whatever it did.
     """
 
-    hub: Sandbox = field(repr=False)
+    hub: Hub = field(repr=False)
     script: Script
     key: str = field(repr=False)
     actor: str

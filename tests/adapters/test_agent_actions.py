@@ -283,7 +283,7 @@ async def test_an_event_that_no_workflow_listens_to_is_told(stage: Stage) -> Non
 
 @BOTH
 async def test_a_workflow_that_is_switched_off_is_told(stage: Stage, spec: ActionsAgent) -> None:
-    [workflow] = await stage.hub.actions.register(stage.shop)
+    [workflow] = await stage.hub.workflow_index.register(stage.shop)
     workflow.state = "disabled_manually"
     (problem,) = await ADAPTER.probe(stage.site, spec)
     assert problem == "`.github/workflows/agent.yml` is disabled (`disabled_manually`): enable it under Actions."

@@ -12,15 +12,13 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.actions.steps import JobLog
+from sandbox.actions.job_log import JobLog
 from sandbox.actors.agents.scripted import AgentCrash, AgentWork, Script
+from sandbox.hub import Hub
 from sandbox.services import comments
 from sandbox.state.models import Comment, Issue, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 COPILOT_LOGIN, COPILOT_ID = "copilot-swe-agent[bot]", 198_982_749
 
@@ -79,7 +77,7 @@ class CloudAgent:
     works: list[CloudWork] = field(default_factory=list)
     _running: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
 
-    def hears(self, comment: Comment) -> bool:
+    def is_called_by(self, comment: Comment) -> bool:
         """Whether a comment calls it: its name stands there as GitHub reads mentions."""
         deaf = comment.user is self.account or (comment.user.type == "Bot" and not self.hears_bots)
         if self.mention is None or deaf:
@@ -87,14 +85,14 @@ class CloudAgent:
         called = rf"(?<![\w`@/.-]){re.escape(self.mention)}(?![\w-])"
         return re.search(called, comment.body, re.IGNORECASE) is not None
 
-    def called(self, hub: Sandbox, comment: Comment) -> None:
+    def start_on_comment(self, hub: Hub, comment: Comment) -> None:
         """Begin what a comment asks for; one that asks to stop ends what runs."""
         if "please stop" in comment.body:
             self.stop(comment.issue)
             return
         self._begin(hub, comment.issue, comment.user, comment.body, comment)
 
-    def assigned(self, hub: Sandbox, issue: Issue, actor: User, assignment: dict[str, Any]) -> None:
+    def start_on_assignment(self, hub: Hub, issue: Issue, actor: User, assignment: dict[str, Any]) -> None:
         """Begin on an issue that somebody assigned it to."""
         self._begin(hub, issue, actor, str(assignment.get("custom_instructions") or ""), issue)
 
@@ -103,7 +101,7 @@ class CloudAgent:
         if running := self._running.pop(issue.number, None):
             running.cancel()
 
-    def _begin(self, hub: Sandbox, issue: Issue, actor: User, said: str, seen: Issue | Comment) -> None:
+    def _begin(self, hub: Hub, issue: Issue, actor: User, said: str, seen: Issue | Comment) -> None:
         if not issue.repository.is_collaborator(self.account):
             hub.grant(issue.repository, self.account, "write")
         work = CloudWork(

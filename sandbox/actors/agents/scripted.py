@@ -16,20 +16,17 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
+from sandbox.actions.job_log import JobLog
 from sandbox.actions.run_job import dispatched
-from sandbox.actions.steps import JobLog
 from sandbox.actions.triggers import RUN_ACTOR
 from sandbox.git.command import git_process
 from sandbox.git.refs import RefStore
-from sandbox.state.models import Repository, User
-from sandbox.state.run_models import WorkflowJob, WorkflowStep
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.hub import Hub
+from sandbox.state.models import Repository, User, WorkflowJob, WorkflowStep
 
 FOREVER = 365 * 24 * 3600.0  # seconds of the sandbox's clock
 ALL = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
@@ -43,7 +40,7 @@ class AgentCrash(Exception):
 class AgentWork:
     """What a script has in hand while it works. Every change goes over HTTP with the agent's own token."""
 
-    hub: Sandbox = field(repr=False)
+    hub: Hub = field(repr=False)
     repository: Repository = field(repr=False)
     id: int  # of the job or session that this is
     actor: User
@@ -289,7 +286,7 @@ class ScriptedAgent:
     think: float = 0
     works: list[JobWork] = field(default_factory=list)
 
-    def _user_and_token(self, hub: Sandbox, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
+    def _user_and_token(self, hub: Hub, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
         run = job.run
         wanted = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
         if wanted == RUN_ACTOR:
@@ -304,7 +301,7 @@ class ScriptedAgent:
             hub.grant(run.repository, user, "write")
         return user, hub.create_token(user)
 
-    async def work(self, hub: Sandbox, job: WorkflowJob, log: JobLog) -> str:
+    async def work(self, hub: Hub, job: WorkflowJob, log: JobLog) -> str:
         """Do a dispatched job; gives its conclusion."""
         now = hub.now()
         job.steps = [

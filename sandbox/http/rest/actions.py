@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import runs as run_serializer
 from sandbox.state.models import WorkflowJob, WorkflowRun
@@ -119,7 +119,7 @@ async def get_job(call: Call) -> Reply:
 
 
 def _signed(call: Call, what: str) -> Reply:
-    ticket = call.hub.actions.sign(what)
+    ticket = call.hub.workflow_index.sign(what)
     return Reply(302, None, {"Location": f"{call.hub.url}/_logs/{ticket}"})
 
 
@@ -161,7 +161,7 @@ async def delete_logs(call: Call) -> Reply:
 @route("GET", "/_logs/{ticket}", "")
 async def read_log(call: Call) -> Reply:
     """What a signed address stands for: plain text for a job, a zip for a run."""
-    what = call.hub.actions.signed(call.params["ticket"])
+    what = call.hub.workflow_index.signed(call.params["ticket"])
     if what is None:
         raise not_found()
     kind, *numbers = what.split()

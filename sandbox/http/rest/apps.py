@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.clock import timestamp, timestamp_or_none
-from sandbox.http.auth import LEVELS
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import installations
+from sandbox.state.credentials import LEVELS
+from sandbox.state.deliveries import Delivery
 from sandbox.state.models import App, Installation, Repository
-from sandbox.webhooks import Delivery
 
 KEPT = timedelta(days=3)  # how long GitHub has a delivery
 

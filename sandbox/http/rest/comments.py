@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sandbox.http.errors import ApiError, invalid, not_found
+from sandbox.errors import ApiError, invalid, not_found
 from sandbox.http.rest.issues import READ, WRITE
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer

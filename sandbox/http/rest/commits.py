@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.errors import ApiError, not_found
 from sandbox.git.objects import EMPTY_TREE
-from sandbox.http.errors import ApiError, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer

@@ -7,8 +7,8 @@ import binascii
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.git.objects import Identity
-from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer

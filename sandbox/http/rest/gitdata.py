@@ -7,9 +7,9 @@ import binascii
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.git.command import GitError
 from sandbox.git.objects import ZERO, Identity
-from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sandbox.http.errors import ApiError, invalid, invalid_request, not_found
+from sandbox.errors import ApiError, invalid, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import issues, labels, pulls
@@ -124,7 +124,7 @@ async def update(call: Call) -> Reply:
 @route("GET", "/repos/{owner}/{repo}/assignees", "issues/list-assignees", permission="metadata:read")
 async def list_assignees(call: Call) -> Reply:
     """Who can be assigned."""
-    people = [one for one in call.hub.users.values() if issues.is_assignable(call.repository, one)]
+    people = [one for one in call.hub.users.values() if issues.is_assignable(call.hub, call.repository, one)]
     return call.paginate(people, lambda one: issue_serializer.user(call.hub, one))
 
 
@@ -138,7 +138,7 @@ async def can_be_assigned(call: Call) -> Reply:
     """204 when that person can be assigned."""
     call.issue()
     person = call.hub.users.get(call.params["assignee"].lower())
-    if person is None or not issues.is_assignable(call.repository, person):
+    if person is None or not issues.is_assignable(call.hub, call.repository, person):
         raise not_found()
     return Reply(204)
 
@@ -214,7 +214,7 @@ def _people(call: Call, asked: list[Any], *, strict: bool = True) -> list[User]:
     for one in asked:
         login = one.get("login") if isinstance(one, dict) else one
         person = call.hub.users.get(str(login).lower())
-        if person is not None and issues.is_assignable(call.repository, person, call.actor):
+        if person is not None and issues.is_assignable(call.hub, call.repository, person, call.actor):
             found[person.id] = person
         elif strict:
             raise invalid("Issue", "assignees", "invalid")

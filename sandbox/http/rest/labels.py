@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.rest.issues import READ, WRITE, label_names
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.git.objects import ZERO
-from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.rest.comments import find
 from sandbox.http.rest.issues import READ, WRITE
 from sandbox.http.routes import Call, Reply, route

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.clock import timestamp
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.rest.issues import ONE, READ
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer

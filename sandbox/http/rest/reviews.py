@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.rest.reactions import added, listed, taken
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import pulls as pull_serializer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.errors import invalid
+from sandbox.errors import invalid
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import search

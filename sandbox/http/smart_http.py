@@ -7,21 +7,19 @@ import functools
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sandbox.errors import ApiError
 from sandbox.git.command import git_environment, git_process
 from sandbox.git.objects import ZERO, RefChange
 from sandbox.git.protocol import fetch_offer, push_offer, refs_answer, wants_refs
 from sandbox.git.repository import GitRepository
-from sandbox.http.auth import Credential, authenticate
-from sandbox.http.errors import ApiError
+from sandbox.http.auth import authenticate
+from sandbox.hub import Hub
 from sandbox.services.pushes import after_push
+from sandbox.state.credentials import Credential
 from sandbox.state.models import Repository, role_at_least
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 
@@ -156,9 +154,7 @@ def _challenge(message: str) -> web.Response:
     return web.Response(status=401, text=message, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})
 
 
-def _refusal(
-    hub: Sandbox, repository: Repository | None, credential: Credential, *, write: bool
-) -> web.Response | None:
+def _refusal(hub: Hub, repository: Repository | None, credential: Credential, *, write: bool) -> web.Response | None:
     """Why the sender may not do this, or None."""
     if repository is None or (credential.kind != "anonymous" and not credential.has_access(repository)):
         return web.Response(status=404, text="Repository not found.")
@@ -180,7 +176,7 @@ def _refusal(
     return None
 
 
-async def serve(hub: Sandbox, request: web.Request) -> web.Response:
+async def serve(hub: Hub, request: web.Request) -> web.Response:
     """One request of a git client; a fault of the sandbox itself is kept in `hub.errors`."""
     try:
         return await _serve(hub, request)
@@ -189,7 +185,7 @@ async def serve(hub: Sandbox, request: web.Request) -> web.Response:
         raise
 
 
-async def _serve(hub: Sandbox, request: web.Request) -> web.Response:
+async def _serve(hub: Hub, request: web.Request) -> web.Response:
     _, owner, name, rest = request.path.split("/", 3)
     repository = hub.find_repository(f"{owner}/{name.removesuffix('.git')}")
     try:
