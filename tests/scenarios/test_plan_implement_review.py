@@ -126,7 +126,7 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     plan, first, fixed, review, better, again = packets = await sealed(world, issue)
     accounted(plan, first, fixed, review, better, again)
     # What each got is what was sealed: as JSON, in a request or a dispatch, or as the text of a comment.
-    assert [session.told["packet"] for session in oracle.sessions] == [plan]
+    assert [session.body["packet"] for session in oracle.sessions] == [plan]
     assert [work.packet for work in codex.works] == [first, fixed, better]
     for work, packet in zip(claude.works, (review, again), strict=True):
         assert handoff_text(packet).strip() in work.said
