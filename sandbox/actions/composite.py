@@ -34,14 +34,14 @@ def _read(folder: Path) -> dict[str, Any]:
     for name in ("action.yml", "action.yaml"):
         if (folder / name).is_file():
             try:
-                found = yaml.safe_load((folder / name).read_text())
+                action = yaml.safe_load((folder / name).read_text())
             except yaml.YAMLError as error:
                 raise WorkflowError(f"{name} cannot be read: {error}") from error
-            if not isinstance(found, dict) or not isinstance(found.get("runs"), dict):
+            if not isinstance(action, dict) or not isinstance(action.get("runs"), dict):
                 raise WorkflowError(f"{name} has no `runs:`")
-            if found["runs"].get("using") != "composite":
+            if action["runs"].get("using") != "composite":
                 raise WorkflowError("the sandbox runs composite actions only")
-            return found
+            return action
     raise WorkflowError("there is no action.yml; check the repository out first")
 
 

@@ -14,24 +14,24 @@ from sandbox.state.workflows import Workflow
 MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
 
 
-def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with their defaults. Raises ApiError 422 for unknown, missing or senseless ones."""
-    unknown = sorted(given.keys() - declared.keys())
+    unknown = sorted(values.keys() - declared.keys())
     if unknown:
         raise ApiError(422, f"Unexpected inputs provided: {unknown}")
-    if sum(len(str(value)) for value in given.values()) > MAX_INPUT_TEXT:
+    if sum(len(str(value)) for value in values.values()) > MAX_INPUT_TEXT:
         raise ApiError(422, f"inputs are too large: at most {MAX_INPUT_TEXT} characters together")
-    found: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, options in declared.items():
-        value = given.get(name, options.get("default"))
+        value = values.get(name, options.get("default"))
         if value in (None, "") and options.get("required") is True:
             raise ApiError(422, f"Required input '{name}' not provided")
         if options.get("type") == "choice" and value not in (None, "", *options.get("options", [])):
             raise ApiError(422, f"Provided value '{value}' for input '{name}' not in the list of allowed values")
         if options.get("type") == "boolean":
             value = str(value).lower() == "true"
-        found[name] = "" if value is None else value
-    return found
+        checked[name] = "" if value is None else value
+    return checked
 
 
 async def workflow_dispatch(
@@ -54,7 +54,7 @@ async def workflow_dispatch(
         raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
     if workflow.state != "active":
         raise ApiError(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow")
-    found = _checked_inputs(file.inputs, inputs)
+    checked_inputs = _checked_inputs(file.inputs, inputs)
     hub.emit(
         repository,
         "workflow_dispatch",
@@ -73,7 +73,7 @@ async def workflow_dispatch(
         ref=full,
         title=file.name,
         payload={"inputs": dict(inputs), "ref": full, "workflow": workflow.path},
-        inputs=found,
+        inputs=checked_inputs,
     )
 
 
@@ -81,7 +81,7 @@ async def repository_dispatch(
     hub: Hub, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
 ) -> list[WorkflowRun]:
     """Tell Apps and the default branch's workflows of an event of one's own making."""
-    said = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}
-    fields = {key: value for key, value in said.items() if key != "action"}
+    payload = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}
+    fields = {key: value for key, value in payload.items() if key != "action"}
     hub.emit(repository, "repository_dispatch", event_type, sender=actor, **fields)
-    return await triggers.on_dispatch(hub, repository, event_type, actor, said)
+    return await triggers.on_dispatch(hub, repository, event_type, actor, payload)

@@ -203,13 +203,13 @@ class Actions:
 
     @staticmethod
     def _conclusion(run: WorkflowRun, plan: Plan) -> str:
-        found = {job.conclusion for job in run.latest_jobs}
-        if plan.cancelled or "cancelled" in found:
+        conclusions = {job.conclusion for job in run.latest_jobs}
+        if plan.cancelled or "cancelled" in conclusions:
             return "cancelled"
         for bad in ("timed_out", "failure"):
-            if bad in found:
+            if bad in conclusions:
                 return "failure" if bad == "failure" else "timed_out"
-        return "success" if "success" in found else "skipped"
+        return "success" if "success" in conclusions else "skipped"
 
     # What people and Apps ask of a run
 
@@ -233,9 +233,9 @@ class Actions:
         if run.status != "completed":
             return False
         file = self.plans[run.id].file
-        kept = {job.name for job in run.latest_jobs if job.conclusion == "success"} if failed_only else set()
-        earlier = [job for job in run.latest_jobs if job.name in kept]
-        jobs = tuple(spec for spec in file.jobs if spec.name not in kept)
+        passed_names = {job.name for job in run.latest_jobs if job.conclusion == "success"} if failed_only else set()
+        earlier = [job for job in run.latest_jobs if job.name in passed_names]
+        jobs = tuple(spec for spec in file.jobs if spec.name not in passed_names)
         now = self.hub.now()
         run.attempt += 1
         run.status, run.conclusion = "queued", None

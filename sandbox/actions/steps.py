@@ -95,10 +95,10 @@ class StepRunner:
             step.conclusion = "success"
         elif outcome == "failure":
             self.context["job"]["status"] = "failure"
-        known = self.context["steps"].get(spec.identifier, {"outputs": {}})
+        outputs = self.context["steps"].get(spec.identifier, {"outputs": {}})
         if spec.identifier:
             self.context["steps"][spec.identifier] = {
-                **known,
+                **outputs,
                 "outcome": outcome,
                 "conclusion": step.conclusion,
             }
@@ -196,8 +196,8 @@ class StepRunner:
         self._paths.extend(files["GITHUB_PATH"].read_text(errors="replace").split("\n")[:-1])
         self.context["env"].update(self._extra)
         if identifier:
-            found = _assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
-            self.context["steps"][identifier] = {"outputs": found}
+            outputs = _assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
+            self.context["steps"][identifier] = {"outputs": outputs}
         return status
 
     def clean(self) -> None:
@@ -222,13 +222,13 @@ def _end(process: asyncio.subprocess.Process) -> None:
 
 def _assignments(source: str) -> dict[str, str]:
     """`name=value` lines and `name<<END … END` blocks, as steps write them into $GITHUB_OUTPUT."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     lines = iter(source.split("\n"))
     for line in lines:
         name, separator, value = line.partition("=")
         block, arrow, end = line.partition("<<")
         if arrow and (not separator or len(block) < len(name)):
-            found[block] = "\n".join(itertools.takewhile(functools.partial(operator.ne, end), lines))
+            values[block] = "\n".join(itertools.takewhile(functools.partial(operator.ne, end), lines))
         elif separator:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

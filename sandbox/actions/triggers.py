@@ -49,8 +49,8 @@ async def on_pull_request(
     repository = pull.repository
     paths = tuple(c.path for c in await repository.git.changes(pull.base_sha, merge_sha))
     for file in await hub.workflow_index.files(repository, merge_sha):
-        wanted = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
-        if wanted and hub.workflow_index.enabled(repository, file):
+        is_triggered = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
+        if is_triggered and hub.workflow_index.enabled(repository, file):
             await hub.actions.start(
                 repository,
                 file,

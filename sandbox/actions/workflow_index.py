@@ -39,12 +39,12 @@ class WorkflowIndex:
         """The workflow files of a commit; a scripted CI without a file is given one."""
         key = (repository.id, sha)
         if key not in self._parsed:
-            found = []
+            parsed = []
             for _, kind, _, _, name in await repository.git.tree(sha, FOLDER):
                 if kind == "blob" and name.endswith((".yml", ".yaml")):
                     source = await repository.git.blob(sha, f"{FOLDER}/{name}") or b""
-                    found.append(parse_workflow(f"{FOLDER}/{name}", source.decode(errors="replace")))
-            self._parsed[key] = found
+                    parsed.append(parse_workflow(f"{FOLDER}/{name}", source.decode(errors="replace")))
+            self._parsed[key] = parsed
         files = self._parsed[key]
         if repository.id in self._scripted and not any(
             file.triggers.keys() & {"push", "pull_request"} for file in files
@@ -64,10 +64,10 @@ class WorkflowIndex:
 
     def workflow(self, repository: Repository, file: WorkflowFile) -> Workflow:
         """The workflow of a file."""
-        for known in self.workflows.values():
-            if known.repository is repository and known.path == file.path:
-                known.name = file.name
-                return known
+        for workflow in self.workflows.values():
+            if workflow.repository is repository and workflow.path == file.path:
+                workflow.name = file.name
+                return workflow
         now = self._now()
         made = Workflow(self._new_id(), repository, file.path, file.name, now, now)
         self.workflows[made.id] = made

@@ -27,8 +27,8 @@ SERVICES = ("git-upload-pack", "git-receive-pack")
 @functools.cache
 def backend_path() -> Path:
     """Where this machine's `git http-backend` lives. Raises FileNotFoundError when git came without it."""
-    found = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
-    path = Path(found.stdout.strip()) / "git-http-backend"
+    result = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
+    path = Path(result.stdout.strip()) / "git-http-backend"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: install git with its http-backend to serve repositories")
     return path
@@ -63,11 +63,11 @@ async def answer(repository: GitRepository, request: web.Request, rest: str, log
     if rest == "info/refs":
         return _said(service, "advertisement", fetch_offer())
     try:
-        wanted = wants_refs(body)
+        prefixes = wants_refs(body)
     except ValueError as error:
         return web.Response(status=400, text=f"This is no request of protocol 2: {error}")
-    if wanted is not None:
-        return _said(service, "result", _refs(repository, wanted))
+    if prefixes is not None:
+        return _said(service, "result", _refs(repository, prefixes))
     return await _rpc(repository, service, body, {"GIT_PROTOCOL": "version=2"})
 
 
@@ -81,11 +81,11 @@ def _pushable(repository: GitRepository) -> dict[str, str]:
     return {name: sha for name, sha in refs.items() if not name.startswith("refs/pull/")}
 
 
-def _refs(repository: GitRepository, wanted: list[str]) -> bytes:
+def _refs(repository: GitRepository, prefixes: list[str]) -> bytes:
     refs = repository.ref_store.under("refs/")
     tags = {name: repository.peeled(sha) for name, sha in refs.items() if name.startswith("refs/tags/")}
     peeled = {name: sha for name, sha in tags.items() if sha is not None and sha != refs[name]}
-    return refs_answer(wanted, repository.ref_store.head(), refs, peeled)
+    return refs_answer(prefixes, repository.ref_store.head(), refs, peeled)
 
 
 async def _rpc(repository: GitRepository, service: str, body: bytes, environment: Mapping[str, str]) -> web.Response:

@@ -88,14 +88,14 @@ class AgentWork:
     @property
     def branch(self) -> str:
         """The branch to work on: as told, else `task/<task>-<attempt>`."""
-        told = self.payload.get("branch") or self.packet.get("branch")
-        return str(told) if told else f"task/{self.task}-{self.attempt}"
+        branch = self.payload.get("branch") or self.packet.get("branch")
+        return str(branch) if branch else f"task/{self.task}-{self.attempt}"
 
     @property
     def base(self) -> str:
         """The branch to merge into: as told, else the default branch."""
-        told = self.payload.get("base") or self.packet.get("base")
-        return str(told) if told else self.repository.default_branch
+        base = self.payload.get("base") or self.packet.get("base")
+        return str(base) if base else self.repository.default_branch
 
     @property
     def feedback(self) -> Any:
@@ -209,9 +209,9 @@ class AgentWork:
     async def open_pull(self, title: str, body: str, *, draft: bool = False) -> int:
         """Open a pull request from the work branch, or find the one that is open; gives its number."""
         query = f"?state=open&head={self.repository.owner.login}:{self.branch}"
-        found = await self.api("GET", f"/pulls{query}")
-        if found:
-            return int(found[0]["number"])
+        open_pulls = await self.api("GET", f"/pulls{query}")
+        if open_pulls:
+            return int(open_pulls[0]["number"])
         fields = {"head": self.branch, "base": self.base, "title": title, "body": body, "draft": draft}
         pull = await self.api("POST", "/pulls", fields)
         self.log(f"Opened #{pull['number']}")
@@ -231,11 +231,11 @@ class AgentWork:
             marker = f"<!-- orchestrator:answer {self.task}-{self.attempt} {kind} {key} -->"
             await self.comment(self.task, f"### Answer\n\n{text}\n\n{marker}")
         else:
-            said = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
+            command = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
             if self.says is None:
-                await self.comment(self.task, said)
+                await self.comment(self.task, command)
             else:
-                self.says.append(f"Here it is.\n\n{said}")
+                self.says.append(f"Here it is.\n\n{command}")
         self.log(f"Answered: {kind}")
 
     async def review(self, approves: bool, text: str) -> None:
@@ -288,15 +288,15 @@ class ScriptedAgent:
 
     def _user_and_token(self, hub: Hub, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
         run = job.run
-        wanted = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
-        if wanted == RUN_ACTOR:
+        login = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
+        if login == RUN_ACTOR:
             return hub.actions_app.bot, hub.create_run_token(run, dict.fromkeys(ALL, "write"))
-        if wanted == "dispatcher":
+        if login == "dispatcher":
             for installation in hub.installations_on(run.repository):
                 if installation.app.bot is run.actor:
                     return run.actor, hub.create_installation_token(installation)
             return run.actor, hub.create_token(run.actor)
-        user = hub.bot(wanted or f"{payload['agent']}-agent[bot]")
+        user = hub.bot(login or f"{payload['agent']}-agent[bot]")
         if not run.repository.is_collaborator(user):
             hub.grant(run.repository, user, "write")
         return user, hub.create_token(user)

@@ -69,7 +69,9 @@ def _whole(call: Call, account: Account) -> dict[str, Any]:
         "email": person.email if person else None,
         "hireable": None,
         "bio": None,
-        "public_repos": sum(1 for one in call.hub.repositories.values() if one.owner is account and not one.private),
+        "public_repos": sum(
+            1 for repository in call.hub.repositories.values() if repository.owner is account and not repository.private
+        ),
         "public_gists": 0,
         "followers": 0,
         "following": 0,
