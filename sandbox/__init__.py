@@ -13,13 +13,13 @@ The App's webhook has been called by now, and it can do at `hub.url` what it cou
 
 from sandbox.actions.scripted_result import Conclusion
 from sandbox.clock import Clock, ManualClock, RealClock
+from sandbox.errors import ApiError
 from sandbox.faults.plan import FaultPlan
-from sandbox.http.errors import ApiError
 from sandbox.http.openapi_check import Contract
-from sandbox.http.pipeline import RequestRecord
 from sandbox.http.rate_limits import RateLimits
 from sandbox.sandbox import Sandbox
-from sandbox.webhooks import Delivery
+from sandbox.state.deliveries import Delivery
+from sandbox.state.requests import RequestRecord
 
 __all__ = [
     "ApiError",

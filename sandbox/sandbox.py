@@ -1,38 +1,43 @@
-"""The sandbox itself: the one object that holds the world, its clock, its server and its webhooks."""
+"""The sandbox: the one object that holds the state, the clock, the server and the webhooks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import itertools
+import random
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sandbox.actions.engine import Actions
+from sandbox.actions.scripted_result import CiScript
+from sandbox.actions.workflow_index import WorkflowIndex
+from sandbox.actors.agents.cloud import CloudAgent
+from sandbox.actors.agents.scripted import ScriptedAgent
+from sandbox.actors.people import Person
 from sandbox.clock import Clock, RealClock
 from sandbox.faults.plan import FaultPlan
-from sandbox.http.pipeline import RequestRecord, Server
+from sandbox.http.openapi_check import Contract
+from sandbox.http.pipeline import Server
 from sandbox.http.rate_limits import RateLimits, UsageCounter
 from sandbox.idle import IdleTracker, PendingWork, current_work
-from sandbox.serializers import issues as issue_serializer
-from sandbox.state.apps import Apps
-from sandbox.state.models import Account, App, Installation, Repository, User
-from sandbox.webhooks import Deliverer, Delivery
-
-if TYPE_CHECKING:
-    from sandbox.actions.scripted_result import CiScript
-    from sandbox.actors.agents.cloud import CloudAgent
-    from sandbox.actors.agents.scripted import ScriptedAgent
-    from sandbox.http.openapi_check import Contract
+from sandbox.services import apps, installations, repositories, tokens
+from sandbox.state.accounts import Account, App, Manifest, Organisation, Role, User
+from sandbox.state.credentials import Credential
+from sandbox.state.deliveries import Delivery
+from sandbox.state.models import Installation, Repository, WorkflowRun
+from sandbox.state.requests import RequestRecord
+from sandbox.webhooks import Deliverer
 
 
-class Sandbox(Apps):
-    """A GitHub on your own machine. Use it as an async context manager; `url` is known inside.
+class Sandbox:
+    """A GitHub on your own machine. Use it as an async context manager; `url` is set inside.
 
-    `root` is where the bare repositories are kept. `contract` checks every exchange against GitHub's
-    description and records what does not agree in `violations`. Leaving raises what went wrong inside the
-    sandbox itself, if anything.
+    `root` is where the bare repositories are stored. `contract` checks every exchange against GitHub's
+    description and records differences in `violations`. Leaving raises the errors of the sandbox itself, if any.
     """
 
     def __init__(
@@ -44,24 +49,41 @@ class Sandbox(Apps):
         limits: RateLimits | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(root, clock or RealClock())
+        self.root = root
+        self.clock = clock or RealClock()
+        self.random = random.Random(20_260_302)  # noqa: S311 - the same ids in every run, no secrets
         self.contract = contract
         self.limits = limits or RateLimits()
         self.usage_counter = UsageCounter(self.limits)
         self.faults = FaultPlan()
         self.idle_tracker = IdleTracker()
+        self.users: dict[str, User] = {}
+        self.organisations: dict[str, Organisation] = {}
+        self.repositories: dict[int, Repository] = {}
+        self.former_names: dict[str, int] = {}
+        self.apps: dict[str, App] = {}
+        self.installations: dict[int, Installation] = {}
+        self.credentials: dict[str, Credential] = {}
+        self.manifests: dict[str, Manifest] = {}
+        self.token_numbers: Iterator[int] = itertools.count(1)
+        self.agents: dict[str, ScriptedAgent] = {}
+        self.cloud_agents: dict[str, CloudAgent] = {}
+        self.offline_labels: set[str] = set()  # labels without an online runner: jobs that ask for one stay queued
+        self.ci_scripts: dict[int, CiScript] = {}
         self.violations: list[str] = []
         self.errors: list[Exception] = []
         self.requests: list[RequestRecord] = []
         self.close_callbacks: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._ids = itertools.count(10_000_001)  # far from issue numbers, so that a mix-up shows
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._owner = self.organisation("github")
+        self.actions_app = apps.actions_app(self, self._owner, self.bot("github-actions[bot]", number=apps.ACTIONS_BOT))
+        self.workflow_index = WorkflowIndex(
+            now=self.now, new_id=self.new_id, random=self.random, scripted=self.ci_scripts
+        )
+        self.actions = Actions(self)
         self._deliverer = Deliverer(self)
         self._server = Server(self, port)
-        self.agents: dict[str, ScriptedAgent] = {}
-        self.cloud_agents: dict[str, CloudAgent] = {}
-        self.offline_labels: set[str] = set()  # labels for which no runner is online: jobs that ask for one stay queued
-        self.ci_scripts: dict[int, CiScript] = {}
-        self.actions = Actions(self)
 
     # Opening and closing
 
@@ -144,7 +166,127 @@ class Sandbox(Apps):
         """Whether `settled` would return at once."""
         return self.idle_tracker.is_idle
 
-    # Installing and webhooks
+    def now(self) -> datetime:
+        """The time by the sandbox's clock."""
+        return self.clock.now()
+
+    def new_id(self) -> int:
+        """A number that no other object of this sandbox has."""
+        return next(self._ids)
+
+    # Accounts and repositories
+
+    def organisation(self, login: str) -> Organisation:
+        """The organisation of that login, created when there is none."""
+        organisation = self.organisations.get(login.lower())
+        if organisation is None:
+            organisation = Organisation(id=self.new_id(), login=login, created_at=self.now())
+            self.organisations[login.lower()] = organisation
+        return organisation
+
+    def user(self, login: str, *, name: str | None = None, email: str | None = None) -> Person:
+        """The person of that login, created when there is none. Raises ValueError when it is a bot's."""
+        user = self.users.get(login.lower())
+        if user is None:
+            user = Person(hub=self, id=self.new_id(), login=login, name=name, email=email, created_at=self.now())
+            self.users[login.lower()] = user
+        if not isinstance(user, Person):
+            raise ValueError(f"{login} is a bot, not a person")
+        return user
+
+    def bot(self, login: str, *, number: int | None = None) -> User:
+        """The bot user of that login (`name[bot]`), created when there is none."""
+        user = self.users.get(login.lower())
+        if user is None:
+            user = User(id=number or self.new_id(), login=login, type="Bot", created_at=self.now())
+            self.users[login.lower()] = user
+        return user
+
+    def account(self, login: str) -> Account | None:
+        """The person, bot or organisation of that login, or None."""
+        return self.organisations.get(login.lower()) or self.users.get(login.lower())
+
+    def repository(
+        self,
+        full_name: str,
+        *,
+        files: Mapping[str, str | bytes] | None = None,
+        private: bool = False,
+        default_branch: str = "main",
+        description: str | None = None,
+    ) -> Repository:
+        """The repository `owner/name`, created with one commit of `files` when there is none.
+
+        The owner is the organisation or person of that login; an unknown owner becomes an organisation.
+        """
+        existing = self.find_repository(full_name)
+        if existing is not None:
+            return existing
+        login, name = repositories.check_full_name(full_name)
+        return repositories.create_repository(
+            self,
+            self.account(login) or self.organisation(login),
+            name,
+            files=files,
+            private=private,
+            default_branch=default_branch,
+            description=description,
+        )
+
+    def find_repository(self, full_name: str) -> Repository | None:
+        """The repository of that name, whatever its case, or None."""
+        lowered = full_name.lower()
+        return next(
+            (repository for repository in self.repositories.values() if repository.full_name.lower() == lowered), None
+        )
+
+    def rename(self, repository: Repository, name: str) -> None:
+        """Rename a repository; requests with the old name are answered 301 from now on."""
+        repositories.rename(self, repository, name)
+
+    def grant(self, repository: Repository, person: User, role: Role) -> None:
+        """Give a person a role (read, triage, write, maintain, admin), or take it away (none)."""
+        if role == "none":
+            repository.grants.pop(person.id, None)
+        else:
+            repository.grants[person.id] = role
+
+    # Apps, installations and tokens
+
+    def register_app(
+        self,
+        slug: str,
+        *,
+        webhook_url: str | None = None,
+        secret: str | None = None,
+        permissions: Mapping[str, str],
+        events: Sequence[str] = (),
+        name: str | None = None,
+        owner: Account | None = None,
+    ) -> App:
+        """Register a GitHub App. Raises ValueError for events that its permissions do not cover."""
+        return apps.register_app(
+            self,
+            slug,
+            webhook_url=webhook_url,
+            secret=secret,
+            permissions=permissions,
+            events=events,
+            name=name,
+            owner=owner or self._owner,
+        )
+
+    def confirm_manifest(self, content: Mapping[str, Any], owner: Account) -> str:
+        """Confirm a manifest (`app.yml` as a dict) as its owner, and return the code to convert.
+
+        `POST /app-manifests/{code}/conversions` turns the code into the App. Raises ValueError for a manifest that
+        lacks a required key, or whose events its permissions do not cover.
+        """
+        return apps.confirm_manifest(self, content, owner)
+
+    def app_from_manifest(self, code: str) -> App | None:
+        """Register the App of a confirmed manifest; None when the code is unknown, used or older than an hour."""
+        return apps.app_from_manifest(self, code)
 
     async def install(
         self,
@@ -155,21 +297,52 @@ class Sandbox(Apps):
         sender: User | None = None,
     ) -> Installation:
         """Install an App on an account for some or all of its repositories; sends `installation` created."""
-        now = self.now()
-        installation = Installation(
-            id=self.new_id(),
-            app=app,
-            account=account,
-            repositories=[] if repositories == "all" else list(repositories),
-            selection="all" if repositories == "all" else "selected",
-            permissions=dict(app.permissions),
-            events=list(app.events),
-            created_at=now,
-            updated_at=now,
+        return installations.install(self, app, account, repositories, sender=sender)
+
+    def installation_of(self, app: App, repository: Repository) -> Installation | None:
+        """The installation through which an App reaches a repository."""
+        return next(
+            (installation for installation in self.installations_on(repository) if installation.app is app), None
         )
-        self.installations[installation.id] = installation
-        self.emit_installation(installation, "installation", "created", sender=sender, requester=None)
-        return installation
+
+    def installations_on(self, repository: Repository) -> list[Installation]:
+        """Every installation that reaches a repository."""
+        return [
+            installation
+            for installation in self.installations.values()
+            if (installation.selection == "all" and installation.account is repository.owner)
+            or repository in installation.repositories
+        ]
+
+    def repositories_of(self, installation: Installation) -> list[Repository]:
+        """Every repository that an installation reaches."""
+        return [
+            repository for repository in self.repositories.values() if installation in self.installations_on(repository)
+        ]
+
+    def create_token(self, person: User) -> str:
+        """Issue a personal access token with everything that the person may do."""
+        return tokens.create_personal_token(self, person)
+
+    def create_installation_token(
+        self,
+        installation: Installation,
+        *,
+        permissions: Mapping[str, str] | None = None,
+        repositories: Sequence[Repository] | None = None,
+    ) -> str:
+        """Issue an installation access token that expires after an hour of the sandbox's clock."""
+        return tokens.create_installation_token(self, installation, permissions=permissions, repositories=repositories)
+
+    def create_run_token(self, run: WorkflowRun, permissions: Mapping[str, str] | None = None) -> str:
+        """Issue the GITHUB_TOKEN of a workflow run: it acts as github-actions[bot] in that repository only."""
+        return tokens.create_run_token(self, run, permissions)
+
+    def revoke_token(self, token: str) -> None:
+        """Revoke a token."""
+        self.credentials.pop(token, None)
+
+    # Webhooks
 
     def emit_installation(
         self,
@@ -181,15 +354,7 @@ class Sandbox(Apps):
         **fields: Any,
     ) -> None:
         """Send an `installation` or `installation_repositories` webhook to the App itself."""
-        payload: dict[str, Any] = {"action": action, "installation": issue_serializer.installation(self, installation)}
-        if event == "installation" and action in ("created", "deleted", "suspend", "unsuspend"):
-            repositories = self.repositories_of(installation)
-            payload["repositories"] = [issue_serializer.installed_repository(repository) for repository in repositories]
-        account = installation.account
-        acting_user = sender or (account if isinstance(account, User) else self.user(f"{account.login}-owner"))
-        self._deliverer.send(
-            installation, event, action, {**payload, **fields, "sender": issue_serializer.user(self, acting_user)}
-        )
+        self._deliverer.emit_installation(installation, event, action, sender=sender, **fields)
 
     def emit(self, repository: Repository, event: str, action: str | None, *, sender: User, **fields: Any) -> None:
         """Send a webhook about a repository to every App installed there that subscribed to the event.

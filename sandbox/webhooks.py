@@ -8,59 +8,19 @@ import hmac
 import json
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
+from sandbox.hub import Hub
 from sandbox.idle import PendingWork
 from sandbox.serializers import issues as issue_serializer
+from sandbox.state.deliveries import Delivery
 from sandbox.state.models import App, Installation, Organisation, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 TIMEOUT_SECONDS = 10.0  # seconds of real time in which a receiver must answer, as on GitHub
 MAX_PAYLOAD_BYTES = 25 * 1024 * 1024  # bytes; GitHub never sends more
-
-
-@dataclass(eq=False, kw_only=True)
-class Delivery:
-    """One attempt to hand a webhook over. A redelivery is a new entry with the same `guid`.
-
-    `status_code` is 0 until it was tried; 502 stands for a receiver that could not be reached, 504 for one
-    that did not answer within 10 s.
-    """
-
-    id: int
-    guid: str
-    event: str
-    action: str | None
-    app: App = field(repr=False)
-    installation_id: int | None
-    repository_id: int | None
-    payload: dict[str, Any] = field(repr=False)
-    body: bytes = field(repr=False)
-    url: str
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    redelivery: bool = False
-    attempts: int = 1
-    dropped: bool = False
-    status: str = "pending"
-    status_code: int = 0
-    duration: float = 0.0
-    created_at: datetime
-    delivered_at: datetime | None = None
-    throttled_at: datetime | None = None
-    response_headers: dict[str, str] = field(default_factory=dict, repr=False)
-    response_body: str = field(default="", repr=False)
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether the receiver took it."""
-        return 200 <= self.status_code < 300
 
 
 class Deliverer:
@@ -68,7 +28,7 @@ class Deliverer:
     not.
     """
 
-    def __init__(self, hub: Sandbox) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._queues: dict[int, asyncio.Queue[tuple[Delivery, PendingWork]]] = {}
         self._reorder_buffer: list[Delivery] = []
@@ -100,6 +60,29 @@ class Deliverer:
         """Tell one installation's App, subscribed or not."""
         common_fields = self._common_fields(repository, action, sender, fields)
         self.send(installation, event, action, common_fields, repository=repository)
+
+    def emit_installation(
+        self,
+        installation: Installation,
+        event: str,
+        action: str,
+        *,
+        sender: User | None = None,
+        **fields: Any,
+    ) -> None:
+        """Send `installation` or `installation_repositories` to the App itself, which needs no subscription."""
+        payload: dict[str, Any] = {
+            "action": action,
+            "installation": issue_serializer.installation(self._hub, installation),
+        }
+        if event == "installation" and action in ("created", "deleted", "suspend", "unsuspend"):
+            repositories = self._hub.repositories_of(installation)
+            payload["repositories"] = [issue_serializer.installed_repository(repository) for repository in repositories]
+        account = installation.account
+        if sender is None:
+            sender = account if isinstance(account, User) else self._hub.user(f"{account.login}-owner")
+        payload |= {**fields, "sender": issue_serializer.user(self._hub, sender)}
+        self.send(installation, event, action, payload)
 
     def _common_fields(
         self, repository: Repository, action: str | None, sender: User, fields: dict[str, Any]
@@ -239,7 +222,7 @@ class Deliverer:
         self._enqueue(delivery)
 
     def _enqueue(self, delivery: Delivery) -> None:
-        work = self._hub.idle_tracker.begin_work(f"delivery of {delivery.event}.{delivery.action}")
+        work = self._hub.begin_work(f"delivery of {delivery.event}.{delivery.action}")
         queue = self._queues.get(delivery.app.id)
         if queue is None:
             queue = self._queues[delivery.app.id] = asyncio.Queue()

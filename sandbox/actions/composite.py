@@ -5,15 +5,28 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import yaml
 
 from sandbox.actions.expressions import condition, text
+from sandbox.actions.job_log import JobLog
 from sandbox.actions.workflow import StepSpec, WorkflowError, read_step
 
-if TYPE_CHECKING:
-    from sandbox.actions.steps import StepRunner
+
+class Runner(Protocol):
+    """The step runner of a job, as far as a composite action uses it."""
+
+    context: dict[str, Any]
+    log: JobLog
+
+    def filled(self, source: str) -> str:
+        """Replace every `${{ … }}` of a text."""
+        ...
+
+    async def perform(self, spec: StepSpec) -> bool:
+        """Run one step and return whether it succeeded."""
+        ...
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -21,18 +34,18 @@ def _read(folder: Path) -> dict[str, Any]:
     for name in ("action.yml", "action.yaml"):
         if (folder / name).is_file():
             try:
-                found = yaml.safe_load((folder / name).read_text())
+                action = yaml.safe_load((folder / name).read_text())
             except yaml.YAMLError as error:
                 raise WorkflowError(f"{name} cannot be read: {error}") from error
-            if not isinstance(found, dict) or not isinstance(found.get("runs"), dict):
+            if not isinstance(action, dict) or not isinstance(action.get("runs"), dict):
                 raise WorkflowError(f"{name} has no `runs:`")
-            if found["runs"].get("using") != "composite":
+            if action["runs"].get("using") != "composite":
                 raise WorkflowError("the sandbox runs composite actions only")
-            return found
+            return action
     raise WorkflowError("there is no action.yml; check the repository out first")
 
 
-async def run_composite(runner: StepRunner, spec: StepSpec, folder: Path) -> bool:
+async def run_composite(runner: Runner, spec: StepSpec, folder: Path) -> bool:
     """Do the steps of a composite action in the job's place; gives whether all went well.
 
     They see their own `inputs` and `steps`; the action's outputs become those of the step that uses it.

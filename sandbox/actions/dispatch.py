@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions import triggers
-from sandbox.http.errors import ApiError
-from sandbox.state.run_models import WorkflowRun
-
-if TYPE_CHECKING:
-    from sandbox.actions.workflow_index import Workflow
-    from sandbox.sandbox import Sandbox
-    from sandbox.state.models import Repository, User
+from sandbox.errors import ApiError
+from sandbox.hub import Hub
+from sandbox.state.models import Repository, User, WorkflowRun
+from sandbox.state.workflows import Workflow
 
 MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
 
 
-def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with their defaults. Raises ApiError 422 for unknown, missing or senseless ones."""
-    unknown = sorted(given.keys() - declared.keys())
+    unknown = sorted(values.keys() - declared.keys())
     if unknown:
         raise ApiError(422, f"Unexpected inputs provided: {unknown}")
-    if sum(len(str(value)) for value in given.values()) > MAX_INPUT_TEXT:
+    if sum(len(str(value)) for value in values.values()) > MAX_INPUT_TEXT:
         raise ApiError(422, f"inputs are too large: at most {MAX_INPUT_TEXT} characters together")
-    found: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, options in declared.items():
-        value = given.get(name, options.get("default"))
+        value = values.get(name, options.get("default"))
         if value in (None, "") and options.get("required") is True:
             raise ApiError(422, f"Required input '{name}' not provided")
         if options.get("type") == "choice" and value not in (None, "", *options.get("options", [])):
             raise ApiError(422, f"Provided value '{value}' for input '{name}' not in the list of allowed values")
         if options.get("type") == "boolean":
             value = str(value).lower() == "true"
-        found[name] = "" if value is None else value
-    return found
+        checked[name] = "" if value is None else value
+    return checked
 
 
 async def workflow_dispatch(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     actor: User,
     workflow: Workflow,
@@ -52,12 +49,12 @@ async def workflow_dispatch(
     sha = repository.git.ref(full)
     if sha is None:
         raise ApiError(422, f"No ref found for: {ref}")
-    file = next((f for f in await hub.actions.files(repository, sha) if f.path == workflow.path), None)
+    file = next((f for f in await hub.workflow_index.files(repository, sha) if f.path == workflow.path), None)
     if file is None or "workflow_dispatch" not in file.triggers:
         raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
     if workflow.state != "active":
         raise ApiError(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow")
-    found = _checked_inputs(file.inputs, inputs)
+    checked_inputs = _checked_inputs(file.inputs, inputs)
     hub.emit(
         repository,
         "workflow_dispatch",
@@ -76,15 +73,15 @@ async def workflow_dispatch(
         ref=full,
         title=file.name,
         payload={"inputs": dict(inputs), "ref": full, "workflow": workflow.path},
-        inputs=found,
+        inputs=checked_inputs,
     )
 
 
 async def repository_dispatch(
-    hub: Sandbox, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
+    hub: Hub, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
 ) -> list[WorkflowRun]:
     """Tell Apps and the default branch's workflows of an event of one's own making."""
-    said = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}
-    fields = {key: value for key, value in said.items() if key != "action"}
+    payload = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}
+    fields = {key: value for key, value in payload.items() if key != "action"}
     hub.emit(repository, "repository_dispatch", event_type, sender=actor, **fields)
-    return await triggers.on_dispatch(hub, repository, event_type, actor, said)
+    return await triggers.on_dispatch(hub, repository, event_type, actor, payload)

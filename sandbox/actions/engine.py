@@ -10,19 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions import webhooks
 from sandbox.actions.expressions import ExpressionError, condition, interpolate
 from sandbox.actions.run_job import context_of, perform
 from sandbox.actions.workflow import PERMISSIONS, JobSpec, WorkflowFile
-from sandbox.actions.workflow_index import Catalogue
-from sandbox.state.pull_models import PullRequest
-from sandbox.state.run_models import WorkflowJob, WorkflowRun
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-    from sandbox.state.models import Repository, User
+from sandbox.hub import Hub
+from sandbox.state.models import PullRequest, Repository, User, WorkflowJob, WorkflowRun
 
 
 @dataclass(eq=False, slots=True)
@@ -36,11 +31,11 @@ class Plan:
     cancelled: bool = False
 
 
-class Actions(Catalogue):
+class Actions:
     """The Actions service of one sandbox."""
 
-    def __init__(self, hub: Sandbox) -> None:
-        super().__init__(hub)
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
         self.plans: dict[int, Plan] = {}
 
     async def start(
@@ -60,7 +55,7 @@ class Actions(Catalogue):
         inputs: dict[str, Any] | None = None,
     ) -> WorkflowRun:
         """Make a run and set its first jobs going. A disabled workflow is for the caller to refuse."""
-        workflow = self.workflow(repository, file)
+        workflow = self.hub.workflow_index.workflow(repository, file)
         workflow.runs += 1
         now = self.hub.now()
         run = WorkflowRun(
@@ -158,21 +153,21 @@ class Actions(Catalogue):
         if plan.cancelled:
             return True
         bad = [job for job in needed if job.conclusion != "success"]
-        context = context_of(self.hub, run, spec, needs=self.needs(run))
+        context = context_of(self.hub, run, spec, needs=self._needs(run))
         context["job"] = {"status": "failure" if bad else "success"}
         try:
             return not condition(spec.condition, context)
         except ExpressionError:
             return False  # the job starts and tells the mistake in its log
 
-    def permissions(self, run: WorkflowRun, spec: JobSpec) -> Mapping[str, str]:
+    def _permissions(self, run: WorkflowRun, spec: JobSpec) -> Mapping[str, str]:
         """What the job's token may do: as the job or the file says, else everything that a run can have."""
         for asked in (spec.permissions, self.plans[run.id].file.permissions):
             if asked is not None:
                 return asked
         return dict.fromkeys(PERMISSIONS, "write")
 
-    def needs(self, run: WorkflowRun) -> dict[str, Any]:
+    def _needs(self, run: WorkflowRun) -> dict[str, Any]:
         """The `needs` context: result and outputs of every job that has ended."""
         plan = self.plans[run.id]
         return {
@@ -188,7 +183,14 @@ class Actions(Catalogue):
         plan = self.plans[run.id]
         try:
             webhooks.job_started(self.hub, job)
-            conclusion, outputs = await perform(self, run, job, spec)
+            conclusion, outputs = await perform(
+                self.hub,
+                job,
+                spec,
+                needs=self._needs(run),
+                permissions=self._permissions(run, spec),
+                env={**plan.file.env, **spec.env},
+            )
             plan.outputs[spec.key] = outputs
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -201,13 +203,13 @@ class Actions(Catalogue):
 
     @staticmethod
     def _conclusion(run: WorkflowRun, plan: Plan) -> str:
-        found = {job.conclusion for job in run.latest_jobs}
-        if plan.cancelled or "cancelled" in found:
+        conclusions = {job.conclusion for job in run.latest_jobs}
+        if plan.cancelled or "cancelled" in conclusions:
             return "cancelled"
         for bad in ("timed_out", "failure"):
-            if bad in found:
+            if bad in conclusions:
                 return "failure" if bad == "failure" else "timed_out"
-        return "success" if "success" in found else "skipped"
+        return "success" if "success" in conclusions else "skipped"
 
     # What people and Apps ask of a run
 
@@ -231,9 +233,9 @@ class Actions(Catalogue):
         if run.status != "completed":
             return False
         file = self.plans[run.id].file
-        kept = {job.name for job in run.latest_jobs if job.conclusion == "success"} if failed_only else set()
-        earlier = [job for job in run.latest_jobs if job.name in kept]
-        jobs = tuple(spec for spec in file.jobs if spec.name not in kept)
+        passed_names = {job.name for job in run.latest_jobs if job.conclusion == "success"} if failed_only else set()
+        earlier = [job for job in run.latest_jobs if job.name in passed_names]
+        jobs = tuple(spec for spec in file.jobs if spec.name not in passed_names)
         now = self.hub.now()
         run.attempt += 1
         run.status, run.conclusion = "queued", None

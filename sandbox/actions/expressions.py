@@ -198,8 +198,8 @@ class _Parser:
                 return value[int(key)] if 0 <= int(key) < len(value) else None
             return [self.lookup(item, key) for item in value]
         if isinstance(value, Mapping):
-            wanted = text(key).casefold()
-            return next((item for name, item in value.items() if str(name).casefold() == wanted), None)
+            folded_key = text(key).casefold()
+            return next((item for name, item in value.items() if str(name).casefold() == folded_key), None)
         return None
 
     def primary(self) -> Any:
@@ -231,11 +231,11 @@ class _Parser:
                 self.expect(")")
                 break
         status = str(self.context.get("job", {}).get("status", "success"))
-        known = {"success": status == "success", "failure": status == "failure", "always": True}
+        results = {"success": status == "success", "failure": status == "failure", "always": True}
         if name == "cancelled":
             return status == "cancelled"
-        if name in known:
-            return known[name]
+        if name in results:
+            return results[name]
         function = _FUNCTIONS.get(name.casefold())
         if function is None:
             raise ExpressionError(f"the sandbox does not know the function {name}()")

@@ -1,4 +1,4 @@
-"""What happens inside one job: a test's own verdict, a scripted agent, or the steps of the file for real."""
+"""What happens inside one job: a test's own result, a scripted agent, or the steps of the file for real."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions.expressions import ExpressionError, interpolate, text
+from sandbox.actions.job_log import JobLog
 from sandbox.actions.scripted_result import Conclusion
-from sandbox.actions.steps import JobLog, StepRunner
+from sandbox.actions.steps import StepRunner
 from sandbox.actions.workflow import JobSpec
 from sandbox.git.command import git_process
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
-from sandbox.state.run_models import WorkflowJob, WorkflowRun, WorkflowStep
-
-if TYPE_CHECKING:
-    from sandbox.actions.engine import Actions
-    from sandbox.sandbox import Sandbox
+from sandbox.state.models import WorkflowJob, WorkflowRun, WorkflowStep
 
 Outcome = tuple[str, dict[str, str]]
 
@@ -37,7 +35,7 @@ def dispatched(run: WorkflowRun) -> dict[str, Any]:
 
 
 def context_of(
-    hub: Sandbox,
+    hub: Hub,
     run: WorkflowRun,
     spec: JobSpec | None = None,
     *,
@@ -91,31 +89,43 @@ def context_of(
     }
 
 
-async def perform(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: JobSpec) -> Outcome:
-    """Do a job; gives its conclusion and its outputs."""
-    log = JobLog(actions.hub.now)
+async def perform(
+    hub: Hub,
+    job: WorkflowJob,
+    spec: JobSpec,
+    *,
+    needs: Mapping[str, Any],
+    permissions: Mapping[str, str],
+    env: Mapping[str, str],
+) -> Outcome:
+    """Run a job and return its conclusion and its outputs.
+
+    `needs` is the context of that name, `permissions` are those of the job's token, and `env` holds the variables of
+    the workflow and the job before their expressions are evaluated.
+    """
+    run, log = job.run, JobLog(hub.now)
     try:
-        script = actions.hub.ci_scripts.get(run.repository.id)
+        script = hub.ci_scripts.get(run.repository.id)
         if script is not None and run.event in ("push", "pull_request"):
-            verdict = script(run)
-            if inspect.isawaitable(verdict):
-                verdict = await verdict
-            if verdict is not None:
-                return await _scripted(actions, job, verdict, log), {}
-        agent = actions.hub.agents.get(str(dispatched(run).get("agent", "")))
+            result = script(run)
+            if inspect.isawaitable(result):
+                result = await result
+            if result is not None:
+                return await _apply_scripted_result(hub, job, result, log), {}
+        agent = hub.agents.get(str(dispatched(run).get("agent", "")))
         if agent is not None:
             if job is not run.latest_jobs[0]:
                 log.write("The scripted agent works in the first job of the run; this one is skipped.")
                 return "skipped", {}
-            return await agent.work(actions.hub, job, log), {}
-        return await _for_real(actions, run, job, spec, log)
+            return await agent.work(hub, job, log), {}
+        return await _run_steps(hub, job, spec, log, needs, permissions, env)
     finally:
         job.log = log.text
 
 
-async def _scripted(actions: Actions, job: WorkflowJob, verdict: Conclusion, log: JobLog) -> str:
-    """A verdict given by a test, told in the form of steps and a log."""
-    now = actions.hub.now()
+async def _apply_scripted_result(hub: Hub, job: WorkflowJob, result: Conclusion, log: JobLog) -> str:
+    """Write a test's conclusion as steps and a log."""
+    now = hub.now()
     job.steps = [
         WorkflowStep(
             name="Set up job",
@@ -125,33 +135,41 @@ async def _scripted(actions: Actions, job: WorkflowJob, verdict: Conclusion, log
             started_at=now,
             completed_at=now,
         ),
-        WorkflowStep(name=verdict.step, number=2, status="in_progress", started_at=now),
+        WorkflowStep(name=result.step, number=2, status="in_progress", started_at=now),
     ]
-    if verdict.seconds:
-        await actions.hub.clock.sleep(verdict.seconds)
+    if result.seconds:
+        await hub.clock.sleep(result.seconds)
     names = [other.name for other in job.run.latest_jobs]
-    chosen = verdict.job if verdict.job in names else names[0]
-    conclusion = verdict.conclusion if job.name == chosen else "success"
-    log.group(f"Run {verdict.step}")
-    if verdict.log and job.name == chosen:
-        log.write(verdict.log.rstrip("\n"))
+    chosen = result.job if result.job in names else names[0]
+    conclusion = result.conclusion if job.name == chosen else "success"
+    log.group(f"Run {result.step}")
+    if result.log and job.name == chosen:
+        log.write(result.log.rstrip("\n"))
     if conclusion == "failure":
         log.error("Process completed with exit code 1.")
     step = job.steps[1]
-    step.status, step.conclusion, step.completed_at = "completed", conclusion, actions.hub.now()
+    step.status, step.conclusion, step.completed_at = "completed", conclusion, hub.now()
     return conclusion
 
 
-async def _for_real(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: JobSpec, log: JobLog) -> Outcome:
-    hub = actions.hub
+async def _run_steps(
+    hub: Hub,
+    job: WorkflowJob,
+    spec: JobSpec,
+    log: JobLog,
+    needs: Mapping[str, Any],
+    permissions: Mapping[str, str],
+    env: Mapping[str, str],
+) -> Outcome:
+    run = job.run
     if spec.calls is not None:
         log.error(f"The sandbox does not run reusable workflows: {spec.calls}. Write the job's `steps` instead.")
         return "failure", {}
     folder = hub.root / "jobs" / str(job.id)
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "home").mkdir(parents=True)
-    token = hub.create_run_token(run, actions.permissions(run, spec))
-    context = context_of(hub, run, spec, needs=actions.needs(run), token=token)
+    token = hub.create_run_token(run, permissions)
+    context = context_of(hub, run, spec, needs=needs, token=token)
     runner = StepRunner(
         spec=spec,
         folder=folder,
@@ -165,10 +183,9 @@ async def _for_real(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: 
     )
     (folder / "event.json").write_text(json.dumps(_event(hub, run)))
     try:
-        declared = {**actions.plans[run.id].file.env, **spec.env}
         runner.env = {
             **runner.env,
-            **{key: interpolate(text(value), context) for key, value in declared.items()},
+            **{key: interpolate(text(value), context) for key, value in env.items()},
         }
         return await runner.run(), runner.outputs
     except ExpressionError as error:
@@ -178,7 +195,7 @@ async def _for_real(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: 
         runner.clean()
 
 
-def _event(hub: Sandbox, run: WorkflowRun) -> dict[str, Any]:
+def _event(hub: Hub, run: WorkflowRun) -> dict[str, Any]:
     """What stands in $GITHUB_EVENT_PATH: the webhook's payload."""
     common = {
         "repository": issue_serializer.repository(hub, run.repository),
@@ -235,13 +252,13 @@ def _environment(folder: Path, context: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-async def checkout(hub: Sandbox, run: WorkflowRun, target: Path, token: str) -> None:
+async def checkout(hub: Hub, run: WorkflowRun, target: Path, token: str) -> None:
     """Put the run's commit into a folder; `origin` is the real address, with the run's token for pushes."""
     repository = run.repository
     await clone(hub, repository.git.path, repository.full_name, target, run.checkout_sha, token)
 
 
-async def clone(hub: Sandbox, source: Path, full_name: str, target: Path, sha: str, token: str) -> None:
+async def clone(hub: Hub, source: Path, full_name: str, target: Path, sha: str, token: str) -> None:
     """Clone from disk at a commit, as actions/checkout leaves it."""
     git = target / ".git"
     if not await asyncio.to_thread(git.exists):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sandbox.state.run_models import WorkflowRun
+from sandbox.state.models import WorkflowRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,37 +15,12 @@ from typing import Any
 
 from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
+from sandbox.actions.job_log import JobLog
 from sandbox.actions.workflow import JobSpec, StepSpec
-from sandbox.state.run_models import WorkflowStep
+from sandbox.state.models import WorkflowStep
 
 TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox
 _BASH = ["bash", "--noprofile", "--norc", "-e"]
-
-
-class JobLog:
-    """A job's log in GitHub's format: a time stamp with seven decimals before every line."""
-
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self.lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        """Add text, one stamped line for each of its lines."""
-        stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
-        self.lines.extend(f"{stamp} {part}" for part in line.split("\n"))
-
-    def group(self, title: str, *lines: str) -> None:
-        """Add a folded group."""
-        self.write("\n".join([f"##[group]{title}", *lines, "##[endgroup]"]))
-
-    def error(self, message: str) -> None:
-        """Add an error line."""
-        self.write(f"##[error]{message}")
-
-    @property
-    def text(self) -> str:
-        """The whole log."""
-        return "".join(f"{line}\n" for line in self.lines)
 
 
 @dataclass(slots=True)
@@ -120,10 +95,10 @@ class StepRunner:
             step.conclusion = "success"
         elif outcome == "failure":
             self.context["job"]["status"] = "failure"
-        known = self.context["steps"].get(spec.identifier, {"outputs": {}})
+        outputs = self.context["steps"].get(spec.identifier, {"outputs": {}})
         if spec.identifier:
             self.context["steps"][spec.identifier] = {
-                **known,
+                **outputs,
                 "outcome": outcome,
                 "conclusion": step.conclusion,
             }
@@ -221,8 +196,8 @@ class StepRunner:
         self._paths.extend(files["GITHUB_PATH"].read_text(errors="replace").split("\n")[:-1])
         self.context["env"].update(self._extra)
         if identifier:
-            found = _assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
-            self.context["steps"][identifier] = {"outputs": found}
+            outputs = _assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
+            self.context["steps"][identifier] = {"outputs": outputs}
         return status
 
     def clean(self) -> None:
@@ -247,13 +222,13 @@ def _end(process: asyncio.subprocess.Process) -> None:
 
 def _assignments(source: str) -> dict[str, str]:
     """`name=value` lines and `name<<END … END` blocks, as steps write them into $GITHUB_OUTPUT."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     lines = iter(source.split("\n"))
     for line in lines:
         name, separator, value = line.partition("=")
         block, arrow, end = line.partition("<<")
         if arrow and (not separator or len(block) < len(name)):
-            found[block] = "\n".join(itertools.takewhile(functools.partial(operator.ne, end), lines))
+            values[block] = "\n".join(itertools.takewhile(functools.partial(operator.ne, end), lines))
         elif separator:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.git.objects import RefChange
-from sandbox.state.pull_models import PullRequest
-from sandbox.state.run_models import WorkflowRun
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-    from sandbox.state.models import Repository, User
+from sandbox.hub import Hub
+from sandbox.state.models import PullRequest, Repository, User, WorkflowRun
 
 RUN_ACTOR = "github-actions[bot]"
 
 
-async def on_push(
-    hub: Sandbox, repository: Repository, change: RefChange, actor: User, payload: Mapping[str, Any]
-) -> None:
+async def on_push(hub: Hub, repository: Repository, change: RefChange, actor: User, payload: Mapping[str, Any]) -> None:
     """Start the workflows that a moved branch or tag asks for; the run token's own pushes start none."""
     if actor.login == RUN_ACTOR or not change.after.strip("0"):
         return
@@ -27,8 +21,8 @@ async def on_push(
     if change.before.strip("0"):
         paths = tuple(c.path for c in await repository.git.changes(change.before, change.after))
     commit = await repository.git.commit(change.after)
-    for file in await hub.actions.files(repository, change.after):
-        if hub.actions.enabled(repository, file) and file.wants("push", branch=branch, paths=paths):
+    for file in await hub.workflow_index.files(repository, change.after):
+        if hub.workflow_index.enabled(repository, file) and file.wants("push", branch=branch, paths=paths):
             await hub.actions.start(
                 repository,
                 file,
@@ -42,7 +36,7 @@ async def on_push(
 
 
 async def on_pull_request(
-    hub: Sandbox,
+    hub: Hub,
     pull: PullRequest,
     action: str,
     actor: User,
@@ -54,9 +48,9 @@ async def on_pull_request(
         return
     repository = pull.repository
     paths = tuple(c.path for c in await repository.git.changes(pull.base_sha, merge_sha))
-    for file in await hub.actions.files(repository, merge_sha):
-        wanted = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
-        if wanted and hub.actions.enabled(repository, file):
+    for file in await hub.workflow_index.files(repository, merge_sha):
+        is_triggered = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
+        if is_triggered and hub.workflow_index.enabled(repository, file):
             await hub.actions.start(
                 repository,
                 file,
@@ -73,7 +67,7 @@ async def on_pull_request(
 
 
 async def on_dispatch(
-    hub: Sandbox, repository: Repository, event_type: str, actor: User, payload: Mapping[str, Any]
+    hub: Hub, repository: Repository, event_type: str, actor: User, payload: Mapping[str, Any]
 ) -> list[WorkflowRun]:
     """`repository_dispatch`: start the default branch's workflows that listen for this type."""
     branch = repository.default_branch
@@ -89,6 +83,6 @@ async def on_dispatch(
             title=event_type,
             payload=dict(payload),
         )
-        for file in await hub.actions.files(repository, sha)
-        if hub.actions.enabled(repository, file) and file.wants("repository_dispatch", action=event_type)
+        for file in await hub.workflow_index.files(repository, sha)
+        if hub.workflow_index.enabled(repository, file) and file.wants("repository_dispatch", action=event_type)
     ]

@@ -6,32 +6,29 @@ first job, check run completed, job completed, check suite completed, run comple
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions.expressions import ExpressionError, interpolate
 from sandbox.actions.run_job import context_of
 from sandbox.actions.workflow import JobSpec
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.serializers import runs as run_serializer
-from sandbox.state.check_models import CheckRun, CheckSuite
-from sandbox.state.run_models import WorkflowJob, WorkflowRun
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.state.models import CheckRun, CheckSuite, WorkflowJob, WorkflowRun
 
 
-def _run_event(hub: Sandbox, run: WorkflowRun, action: str) -> None:
+def _run_event(hub: Hub, run: WorkflowRun, action: str) -> None:
     hub.emit(
         run.repository,
         "workflow_run",
         action,
         sender=run.triggering_actor or run.actor,
         workflow_run=run_serializer.workflow_run(hub, run),
-        workflow=run_serializer.workflow(hub, hub.actions.workflows[run.workflow_id]),
+        workflow=run_serializer.workflow(hub, hub.workflow_index.workflows[run.workflow_id]),
     )
 
 
-def _job_event(hub: Sandbox, job: WorkflowJob, action: str) -> None:
+def _job_event(hub: Hub, job: WorkflowJob, action: str) -> None:
     hub.emit(
         job.run.repository,
         "workflow_job",
@@ -41,7 +38,7 @@ def _job_event(hub: Sandbox, job: WorkflowJob, action: str) -> None:
     )
 
 
-def _check_event(hub: Sandbox, job: WorkflowJob, check: CheckRun, action: str) -> None:
+def _check_event(hub: Hub, job: WorkflowJob, check: CheckRun, action: str) -> None:
     hub.emit(
         check.repository,
         "check_run",
@@ -51,7 +48,7 @@ def _check_event(hub: Sandbox, job: WorkflowJob, check: CheckRun, action: str) -
     )
 
 
-def run_requested(hub: Sandbox, run: WorkflowRun) -> None:
+def run_requested(hub: Hub, run: WorkflowRun) -> None:
     """A run (or its next attempt) begins its life, with its own check suite as on GitHub."""
     now = hub.now()
     if run.check_suite is None:
@@ -71,7 +68,7 @@ def run_requested(hub: Sandbox, run: WorkflowRun) -> None:
     _run_event(hub, run, "requested")
 
 
-def job_queued(hub: Sandbox, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
+def job_queued(hub: Hub, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
     """A job waits for a runner."""
     suite = _suite(run)
     now = hub.now()
@@ -89,7 +86,7 @@ def job_queued(hub: Sandbox, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
     return job
 
 
-def job_kept(hub: Sandbox, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJob:
+def job_kept(hub: Hub, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJob:
     """A job that passed in an earlier attempt stands as it is in a re-run of the failed ones."""
     return WorkflowJob(
         id=hub.new_id(),
@@ -107,7 +104,7 @@ def job_kept(hub: Sandbox, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJo
     )
 
 
-def job_started(hub: Sandbox, job: WorkflowJob) -> None:
+def job_started(hub: Hub, job: WorkflowJob) -> None:
     """A runner took the job; the first one sets the whole run in progress."""
     run, now = job.run, hub.now()
     suite = _suite(run)
@@ -121,7 +118,7 @@ def job_started(hub: Sandbox, job: WorkflowJob) -> None:
     _job_event(hub, job, "in_progress")
 
 
-def job_completed(hub: Sandbox, job: WorkflowJob, conclusion: str) -> None:
+def job_completed(hub: Hub, job: WorkflowJob, conclusion: str) -> None:
     """A job ended; its check run ends with it."""
     now = hub.now()
     job.status, job.conclusion, job.completed_at = "completed", conclusion, now
@@ -137,7 +134,7 @@ def job_completed(hub: Sandbox, job: WorkflowJob, conclusion: str) -> None:
     _job_event(hub, job, "completed")
 
 
-def run_completed(hub: Sandbox, run: WorkflowRun, conclusion: str) -> None:
+def run_completed(hub: Hub, run: WorkflowRun, conclusion: str) -> None:
     """The last job ended: the suite is complete, then the run."""
     now = hub.now()
     suite = _suite(run)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Container
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from random import Random
 
 from sandbox.actions.workflow import FOLDER, WorkflowFile, parse_workflow
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-    from sandbox.state.models import Repository
+from sandbox.state.models import Repository
+from sandbox.state.workflows import Workflow
 
 LOG_TICKET_LIFE = timedelta(minutes=1)
 DEFAULT_CI = """
@@ -20,25 +18,19 @@ jobs: {test: {runs-on: ubuntu-latest, steps: [{name: tests, run: "true"}]}}
 """
 
 
-@dataclass(eq=False, slots=True)
-class Workflow:
-    """A workflow as the API lists it: it keeps its id while its file changes."""
+class WorkflowIndex:
+    """The workflow files of commits, the workflows they define, and the tickets for logs.
 
-    id: int
-    repository: Repository
-    path: str
-    name: str
-    created_at: datetime
-    updated_at: datetime
-    state: str = "active"
-    runs: int = 0
+    A repository in `scripted` (by id) without a CI file gets a default one.
+    """
 
-
-class Catalogue:
-    """Knows the workflow files of commits, the workflows they make, and the tickets for logs."""
-
-    def __init__(self, hub: Sandbox) -> None:
-        self.hub = hub
+    def __init__(
+        self, *, now: Callable[[], datetime], new_id: Callable[[], int], random: Random, scripted: Container[int]
+    ) -> None:
+        self._now = now
+        self._new_id = new_id
+        self._random = random
+        self._scripted = scripted
         self.workflows: dict[int, Workflow] = {}
         self._tickets: dict[str, tuple[str, datetime]] = {}
         self._parsed: dict[tuple[int, str], list[WorkflowFile]] = {}
@@ -47,14 +39,14 @@ class Catalogue:
         """The workflow files of a commit; a scripted CI without a file is given one."""
         key = (repository.id, sha)
         if key not in self._parsed:
-            found = []
+            parsed = []
             for _, kind, _, _, name in await repository.git.tree(sha, FOLDER):
                 if kind == "blob" and name.endswith((".yml", ".yaml")):
                     source = await repository.git.blob(sha, f"{FOLDER}/{name}") or b""
-                    found.append(parse_workflow(f"{FOLDER}/{name}", source.decode(errors="replace")))
-            self._parsed[key] = found
+                    parsed.append(parse_workflow(f"{FOLDER}/{name}", source.decode(errors="replace")))
+            self._parsed[key] = parsed
         files = self._parsed[key]
-        if repository.id in self.hub.ci_scripts and not any(
+        if repository.id in self._scripted and not any(
             file.triggers.keys() & {"push", "pull_request"} for file in files
         ):
             return [
@@ -72,12 +64,12 @@ class Catalogue:
 
     def workflow(self, repository: Repository, file: WorkflowFile) -> Workflow:
         """The workflow of a file."""
-        for known in self.workflows.values():
-            if known.repository is repository and known.path == file.path:
-                known.name = file.name
-                return known
-        now = self.hub.now()
-        made = Workflow(self.hub.new_id(), repository, file.path, file.name, now, now)
+        for workflow in self.workflows.values():
+            if workflow.repository is repository and workflow.path == file.path:
+                workflow.name = file.name
+                return workflow
+        now = self._now()
+        made = Workflow(self._new_id(), repository, file.path, file.name, now, now)
         self.workflows[made.id] = made
         return made
 
@@ -87,11 +79,11 @@ class Catalogue:
 
     def sign(self, what: str) -> str:
         """A ticket for a log, good for a minute of the clock."""
-        ticket = f"{self.hub.random.getrandbits(128):032x}"
-        self._tickets[ticket] = (what, self.hub.now() + LOG_TICKET_LIFE)
+        ticket = f"{self._random.getrandbits(128):032x}"
+        self._tickets[ticket] = (what, self._now() + LOG_TICKET_LIFE)
         return ticket
 
     def signed(self, ticket: str) -> str | None:
         """What a ticket stands for; None when it is unknown or too old."""
-        what, until = self._tickets.get(ticket, ("", self.hub.now()))
-        return what if until > self.hub.now() else None
+        what, until = self._tickets.get(ticket, ("", self._now()))
+        return what if until > self._now() else None

@@ -12,23 +12,10 @@ Each of them but `reorder` takes `times`. What goes wrong at random is the `weat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import get_args
 
-if TYPE_CHECKING:
-    from sandbox.faults.random import RandomFaults
-
-DeliveryFault = Literal["drop", "duplicate", "delay"]
-ResponseFault = Literal[
-    "500-done",
-    "502-not-done",
-    "hang-done",
-    "hang-not-done",
-    "403-secondary",
-    "401-expired",
-    "301-moved",
-    "429",
-    "410-disabled",
-]
+from sandbox.faults.random import RandomFaults
+from sandbox.faults.rules import DeliveryFault, ResponseFault, ResponseRule
 
 
 @dataclass(slots=True)
@@ -37,16 +24,6 @@ class _DeliveryRule:
     event: str | None
     action: str | None
     seconds: float
-    remaining: int
-
-
-@dataclass(slots=True)
-class ResponseRule:
-    """A fault for the next `left` requests of one operation; `seconds` is how long a hanging answer takes."""
-
-    operation: str
-    kind: ResponseFault
-    seconds: float | None
     remaining: int
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import get_args
 
-from sandbox.faults.plan import ResponseFault, ResponseRule
+from sandbox.faults.rules import ResponseFault, ResponseRule
 
 # A disabled feature is no weather, and 429 is the same as the other secondary limit.
 RESPONSE_FAULTS: tuple[ResponseFault, ...] = tuple(

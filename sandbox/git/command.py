@@ -86,8 +86,8 @@ async def git_answer(arguments: Sequence[str], names: Sequence[str], *, director
     """
     lasting = all(FULL_SHA.fullmatch(name) for name in names)
     key = tuple(arguments)
-    if lasting and (known := _ANSWERS.get(key)) is not None:
-        return known
+    if lasting and (cached := _ANSWERS.get(key)) is not None:
+        return cached
     _, out = await git_process(arguments, directory=directory)
     if lasting and len(out) <= LARGEST_ANSWER:
         _ANSWERS[key] = out

@@ -106,10 +106,10 @@ def commit_content(tree: str, parents: Sequence[str], author: str, committer: st
 
 
 def _person(line: bytes, encoding: str) -> tuple[Identity, datetime]:
-    found = _PERSON.fullmatch(line)
-    if found is None:
+    match = _PERSON.fullmatch(line)
+    if match is None:
         return Identity(_text(line, encoding), ""), datetime.fromtimestamp(0, UTC)
-    name, email, seconds = found.groups()
+    name, email, seconds = match.groups()
     return Identity(_text(name, encoding), _text(email, encoding)), datetime.fromtimestamp(int(seconds), UTC)
 
 

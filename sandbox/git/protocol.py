@@ -1,6 +1,6 @@
 """Builds the ref advertisements of git's smart HTTP protocol from the refs on disk, without a git process.
 
-Packs are sent and received by git itself (`sandbox.git.smart_http`). Described in git's
+Packs are sent and received by git itself (`sandbox.http.smart_http`). Described in git's
 `gitprotocol-v2`, `gitprotocol-pack`
 and `gitprotocol-common`.
 """

@@ -155,8 +155,8 @@ class GitRepository:
             if mode in (TREE_MODE, GITLINK_MODE):
                 entries.append((mode.zfill(6), "tree" if mode == TREE_MODE else "commit", sha, None, text))
             else:
-                found = self.store.kind_and_size(sha)
-                entries.append((mode, "blob", sha, None if found is None else found[1], text))
+                kind_and_size = self.store.kind_and_size(sha)
+                entries.append((mode, "blob", sha, None if kind_and_size is None else kind_and_size[1], text))
         return entries
 
     async def commits(self, *revisions: str, limit: int | None = None, paths: Sequence[str] = ()) -> list[Commit]:
@@ -173,12 +173,12 @@ class GitRepository:
         """One commit by its full SHA. Raises GitError when there is none."""
         return self.show(sha)
 
-    async def merge_base(self, one: str, other: str) -> str | None:
+    async def merge_base(self, first: str, second: str) -> str | None:
         """The best common ancestor of two commits, or None for unrelated histories."""
-        bases = merge_bases(self._commit_of(one), self._commit_of(other), self._commits.parents)
+        bases = merge_bases(self._commit_of(first), self._commit_of(second), self._commits.parents)
         if len(bases) < 2:
             return bases[0] if bases else None
-        return await self.git("merge-base", one, other)  # which of several comes first is for git to say
+        return await self.git("merge-base", first, second)  # which of several comes first is for git to say
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is contained in another's history."""
@@ -249,8 +249,8 @@ class GitRepository:
     async def update_ref(self, ref: str, new: str, old: str | None = None) -> RefChange:
         """Move a ref, only from `old` when given; forty zeros as `new` deletes it. Raises GitError."""
         if new != ZERO:
-            found = self.store.kind_and_size(new)
-            if found is None or (found[0] != "commit" and ref.startswith("refs/heads/")):
+            kind_and_size = self.store.kind_and_size(new)
+            if kind_and_size is None or (kind_and_size[0] != "commit" and ref.startswith("refs/heads/")):
                 raise GitError(["update-ref", ref, new], 128, f"{new} is no commit")
         return RefChange(ref, self.ref_store.move(ref, new, old), new)
 

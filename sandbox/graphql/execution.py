@@ -14,17 +14,15 @@ subIssues, parent, closedByPullRequestsReferences, timelineItems (labels, closin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.errors import ApiError
 from sandbox.graphql.cost import cost
 from sandbox.graphql.parser import Document, Field, GraphQLError, Variable, parse
 from sandbox.graphql.parts import Arguments, Plain
 from sandbox.graphql.schema import TYPES, kind_of
-from sandbox.http.auth import Credential
-from sandbox.http.errors import ApiError
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.hub import Hub
+from sandbox.state.credentials import Credential
 
 Json = dict[str, Any]
 
@@ -32,8 +30,8 @@ Json = dict[str, Any]
 class Execution:
     """One query being answered."""
 
-    def __init__(self, hub: Sandbox, credential: Credential, document: Document, variables: Arguments) -> None:
-        self.hub: Sandbox = hub
+    def __init__(self, hub: Hub, credential: Credential, document: Document, variables: Arguments) -> None:
+        self.hub: Hub = hub
         self.credential = credential
         self.errors: list[Json] = []
         self.cost = 1  # in points
@@ -105,7 +103,7 @@ class Execution:
         return value
 
 
-def execute(hub: Sandbox, credential: Credential, source: str, name: str | None, variables: Arguments) -> Json:
+def execute(hub: Hub, credential: Credential, source: str, name: str | None, variables: Arguments) -> Json:
     """Answer a query: `data`, and `errors` where something could not be answered."""
     try:
         document = parse(source)

@@ -171,7 +171,7 @@ def _suggested_actors(run: Execution, value: Repository, arguments: Arguments) -
         raise GraphQLError("The sandbox knows the capability CAN_BE_ASSIGNED only")
     viewer = _viewer(run, None, {})
     agents = [agent.account for agent in run.hub.cloud_agents.values() if agent.mention is None]
-    people = [one for one in run.hub.users.values() if one not in agents and issues.is_assignable(value, one)]
+    people = [one for one in run.hub.users.values() if one not in agents and issues.is_assignable(run.hub, value, one)]
     return connected("suggestedActors", [*(agents if viewer.type == "User" else []), *people], arguments)
 
 

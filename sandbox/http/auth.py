@@ -4,77 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import jwt
 
-from sandbox.http.errors import ApiError, not_accessible, not_found
-from sandbox.state.models import App, Installation, Repository, Role, User, WorkflowRun, role_at_least
+from sandbox.errors import ApiError, not_accessible, not_found
+from sandbox.hub import Hub
+from sandbox.state.credentials import ANONYMOUS, Credential
+from sandbox.state.models import Repository, Role, role_at_least
 
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-
-LEVELS = ("none", "read", "write", "admin")
 JWT_LIFETIME_SECONDS = 600  # seconds; GitHub refuses an App's JWT that lives longer
 JWT_LEEWAY_SECONDS = 60  # seconds a clock may run ahead
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a request proved about its sender. `user` is who acts; an App acts as its bot."""
-
-    kind: Literal["anonymous", "app", "installation", "user", "run"]
-    user: User | None = None
-    app: App | None = None
-    installation: Installation | None = None
-    run: WorkflowRun | None = None
-    permissions: Mapping[str, str] | None = None
-    repositories: frozenset[int] | None = None
-    expires_at: datetime | None = None
-    token: str = ""
-
-    @property
-    def rate_limit_key(self) -> str:
-        """Whose rate limit it draws from."""
-        if self.installation is not None:
-            return f"installation {self.installation.id}"
-        if self.user is not None:
-            return f"{self.kind} {self.user.id}"
-        return "anonymous"
-
-    @property
-    def name(self) -> str:
-        """The slug of an App, the login of anybody else."""
-        if self.app is not None:
-            return self.app.slug
-        return self.user.login if self.user is not None else "anonymous"
-
-    def has_access(self, repository: Repository) -> bool:
-        """Whether the repository is one of those that the credential was given for."""
-        if self.kind in ("installation", "run"):
-            return self.repositories is None or repository.id in self.repositories
-        if not repository.private:
-            return True
-        return self.user is not None and self.kind == "user" and repository.role_of(self.user) != "none"
-
-    def can_see(self, repository: Repository) -> bool:
-        """Whether the sender may know of the repository: a public one can be read with any token."""
-        return not repository.private or self.has_access(repository)
-
-    def has_permission(self, permission: str) -> bool:
-        """Whether an App's or a run's token was granted `name:level`, or one of several parted by `|`."""
-        for alternative in permission.split("|"):
-            name, _, level = alternative.partition(":")
-            granted = (self.permissions or {}).get(name, "none")
-            if LEVELS.index(granted) >= LEVELS.index(level) or alternative == "metadata:read":
-                return True
-        return False
-
-
-ANONYMOUS = Credential("anonymous")
 
 
 def bad_credentials() -> ApiError:
@@ -82,7 +22,7 @@ def bad_credentials() -> ApiError:
     return ApiError(401, "Bad credentials")
 
 
-def authenticate(hub: Sandbox, header: str | None) -> Credential:
+def authenticate(hub: Hub, header: str | None) -> Credential:
     """The sender of a request by its Authorization header (`Bearer`, `token` or `Basic`). Raises ApiError
     401.
     """
@@ -103,7 +43,7 @@ def authenticate(hub: Sandbox, header: str | None) -> Credential:
     return token_credential(hub, value)
 
 
-def token_credential(hub: Sandbox, token: str) -> Credential:
+def token_credential(hub: Hub, token: str) -> Credential:
     """The sender that a token stands for. Raises ApiError 401 when unknown or expired, 403 when suspended."""
     credential = hub.credentials.get(token)
     if credential is None:
@@ -118,7 +58,7 @@ def token_credential(hub: Sandbox, token: str) -> Credential:
     return credential
 
 
-def _authenticate_app(hub: Sandbox, token: str) -> Credential:
+def _authenticate_app(hub: Hub, token: str) -> Credential:
     decode_error = ApiError(401, "A JSON web token could not be decoded")
     try:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})

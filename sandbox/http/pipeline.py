@@ -10,25 +10,22 @@ import json
 import logging
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from sandbox.faults.plan import ResponseRule
-from sandbox.git import smart_http
-from sandbox.http import rest
-from sandbox.http.auth import ANONYMOUS, Credential, authenticate, bad_credentials, check_permission
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
+from sandbox.faults.rules import ResponseRule
+from sandbox.http import rest, smart_http
+from sandbox.http.auth import authenticate, bad_credentials, check_permission
 from sandbox.http.rate_limits import secondary_limit_error
 from sandbox.http.routes import Call, Reply, Route, routes
+from sandbox.hub import Hub
 from sandbox.idle import current_work
+from sandbox.state.credentials import ANONYMOUS, Credential
 from sandbox.state.models import Repository
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.state.requests import RequestRecord
 
 log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 100 * 1024 * 1024  # bytes: a push can be large
@@ -39,28 +36,10 @@ for _module in pkgutil.iter_modules(rest.__path__):
     importlib.import_module(f"sandbox.http.rest.{_module.name}")
 
 
-@dataclass(eq=False, kw_only=True)
-class RequestRecord:
-    """One request to the API, for tests to count and read. `status` is 0 when the connection was closed
-    instead.
-    """
-
-    received_at: datetime
-    method: str
-    path: str
-    operation_id: str | None
-    actor: str
-    installation_id: int | None
-    query: dict[str, str]
-    body: Any
-    status: int = 0
-    response: Any = field(default=None, repr=False)
-
-
 class Server:
     """The HTTP server on 127.0.0.1 and a free port (or the one that was asked for)."""
 
-    def __init__(self, hub: Sandbox, port: int) -> None:
+    def __init__(self, hub: Hub, port: int) -> None:
         self._hub = hub
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -137,7 +116,7 @@ class NeverAnswer(Exception):
 class RequestState:
     """One request and its answer."""
 
-    def __init__(self, hub: Sandbox, request: web.Request) -> None:
+    def __init__(self, hub: Hub, request: web.Request) -> None:
         self.hub = hub
         self.request = request
         raw = request.raw_path.partition("?")[0]

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sandbox.http.errors import ApiError
+from sandbox.errors import ApiError
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 

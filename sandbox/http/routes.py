@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
-from sandbox.http.auth import Credential
-from sandbox.http.errors import ApiError, invalid_request, not_accessible, not_found
+from sandbox.errors import ApiError, invalid_request, not_accessible, not_found
+from sandbox.hub import Hub
+from sandbox.state.credentials import Credential
 from sandbox.state.models import App, Installation, Issue, PullRequest, Repository, Role, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 T = TypeVar("T")
 MAX_PAGE = 100
@@ -32,7 +30,7 @@ class Reply:
 class Call:
     """A request that has passed authentication and permission. `params` are those of the path, decoded."""
 
-    hub: Sandbox
+    hub: Hub
     method: str
     path: str
     params: Mapping[str, str]

@@ -1,11 +1,11 @@
-"""The services of agents outside GitHub, on your own machine: Cursor, Jules, Devin, and a server of a team's own.
+"""Simulated services of agents outside GitHub: Cursor, Jules, Devin, and a server of a team's own.
 
-    services = await AgentServices.open(hub)
+    services = await ServiceServer.open(hub)
     cursor = services.agent("cursor", Stalls(), key="key-of-cursor")
-    services.url("cursor")                     # where it listens
-    cursor.faults.append("500-done")           # the next start is done, and answered 500
+    services.url("cursor")                     # its address
+    cursor.faults.append("500-done")           # the next start succeeds and is answered 500
 
-Each speaks as its documentation says, works by a script with real commits and pull requests, and can go wrong.
+Each has the API of its documentation, works by a script with real commits and pull requests, and can fail.
 """
 
 from sandbox.providers.server import ServiceServer

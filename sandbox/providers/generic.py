@@ -1,4 +1,4 @@
-"""How a team's own server looks from outside: the small protocol of docs/other-agents.md."""
+"""A team's own server, with the small protocol of docs/other-agents.md."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sandbox.providers.apis import ApiRequest, ProviderApi, Refused
+from sandbox.providers.base import ApiRequest, ProviderApi, RequestRefused
 from sandbox.providers.sessions import ServiceAgent, ServiceSession
 
 
 class GenericApi(ProviderApi):
-    """A team's own server: signed requests, each kind of them at its own sub-path."""
+    """The signed requests of the generic protocol."""
 
     actor = "team-agent[bot]"
     start = "/work"
@@ -25,45 +25,45 @@ class GenericApi(ProviderApi):
         "no-credit": "paused",
     }
 
-    def admits(self, agent: ServiceAgent, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the caller has the key."""
-        wanted = "sha256=" + hmac.new(agent.key.encode(), body, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(headers.get("X-Orchestrator-Signature-256", ""), wanted)
+    def is_authorized(self, agent: ServiceAgent, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the request carries the key."""
+        signature = "sha256=" + hmac.new(agent.key.encode(), body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(headers.get("X-Orchestrator-Signature-256", ""), signature)
 
-    def answer(self, ask: ApiRequest) -> dict[str, Any]:
-        """Do what is asked. Raises `Refused`."""
-        told = ask.body
-        if ask.method != "POST" or told.get("to") != f"{ask.url}{self.start}":
-            raise Refused(400, "this was not meant for us")
-        if told["action"] == "probe":
+    def handle(self, request: ApiRequest) -> dict[str, Any]:
+        """Handle a request. Raises `RequestRefused`."""
+        body = request.body
+        if request.method != "POST" or body.get("to") != f"{request.url}{self.start}":
+            raise RequestRefused(400, "this was not meant for us")
+        if body["action"] == "probe":
             return {}
-        mine = [s for s in ask.agent.sessions if s.told["key"] == told["key"]]
-        if told["action"] == "start":
-            if mine:
-                return self._told(ask, mine[0])  # the same key is the same work
-            session = ask.agent.begin(
-                ask.services.repository(told["repository"]),
+        same_key = [session for session in request.agent.sessions if session.body["key"] == body["key"]]
+        if body["action"] == "start":
+            if same_key:
+                return self._state(request, same_key[0])
+            session = request.agent.start(
+                request.server.repository(body["repository"]),
                 title="",
-                prompt=told["prompt"],
-                told=told,
-                branch=told["branch"],
-                base=told["packet"]["base"],
+                prompt=body["prompt"],
+                body=body,
+                branch=body["branch"],
+                base=body["packet"]["base"],
             )
-            return self._told(ask, session)
-        if not mine:
-            raise Refused(404, "no such work")
-        if told["action"] == "steer":
-            mine[0].said.append(told["text"])
-        elif told["action"] == "cancel":
-            ask.agent.stop(mine[0])
-        return self._told(ask, mine[0])
+            return self._state(request, session)
+        if not same_key:
+            raise RequestRefused(404, "no such work")
+        if body["action"] == "steer":
+            same_key[0].followups.append(body["text"])
+        elif body["action"] == "cancel":
+            request.agent.stop(same_key[0])
+        return self._state(request, same_key[0])
 
-    def _told(self, ask: ApiRequest, session: ServiceSession) -> dict[str, Any]:
+    def _state(self, request: ApiRequest, session: ServiceSession) -> dict[str, Any]:
         return {
             "session": session.id,
             "state": self.states[session.state],
-            "url": ask.page(session),
-            "pull_request": ask.pull(session),
-            **({"words": session.says[-1]} if session.says else {}),
+            "url": request.page(session),
+            "pull_request": request.pull(session),
+            **({"words": session.messages[-1]} if session.messages else {}),
             **({"unavailable": "its credit is used up"} if session.state == "no-credit" else {}),
         }

@@ -1,4 +1,4 @@
-"""Sessions of a service: a script at work on a repository, outside GitHub and outside any workflow."""
+"""Sessions of a service: a script that works on a repository, outside GitHub and outside any workflow."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from sandbox.actions.steps import JobLog
+from sandbox.actions.job_log import JobLog
 from sandbox.actors.agents.scripted import AgentCrash, AgentWork, Script
+from sandbox.hub import Hub
 from sandbox.state.models import Repository
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 State = Literal["queued", "working", "done", "failed", "stopped", "no-credit"]
 StartFault = Literal[
@@ -22,12 +20,12 @@ StartFault = Literal[
 
 
 class OutOfCredit(AgentCrash):
-    """The service stops working because nobody pays for it."""
+    """The service stops because its credit is used up."""
 
 
 @dataclass(eq=False, kw_only=True)
 class ServiceSession:
-    """One session. `told` is what the service was asked, in its own words."""
+    """One session. `body` is the request that started it, `followups` are later messages to it, `messages` its own."""
 
     id: str
     repository: Repository = field(repr=False)
@@ -35,68 +33,79 @@ class ServiceSession:
     branch: str
     base: str
     prompt: str = field(repr=False)
-    told: dict[str, Any] = field(repr=False)
+    body: dict[str, Any] = field(repr=False)
     state: State = "queued"
     pull: int | None = None
-    said: list[str] = field(default_factory=list)  # what it was told while it worked
-    says: list[str] = field(default_factory=list)  # its own messages
+    followups: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     work: AgentWork | None = field(default=None, repr=False)
     task: asyncio.Task[Any] | None = field(default=None, repr=False)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes from it."""
+        """Whether it is over."""
         return self.state not in ("queued", "working")
 
 
 @dataclass(kw_only=True)
 class ServiceAgent:
-    """One service's agent: who it acts as on GitHub, the key it takes, and how it works.
+    """One service's agent: its account on GitHub, its key and its script.
 
-    `late` are the seconds of the sandbox's clock before a session begins, `think` those before a script pushes.
-    `branch` None lets it work on the branch that it is told; a text is what its own branches begin with. `faults` are
-    used up by the next starts. `claims` is a pull request that it says is its own, whatever it did.
+    `start_delay_seconds` pass on the sandbox's clock before a session starts, `think` seconds before a script pushes.
+    Without a `branch_prefix` it works on the branch that the request names. The next starts use up `faults`.
+    `claimed_pull` is a pull request that it reports as its own, whatever it did.
     """
 
-    hub: Sandbox = field(repr=False)
+    hub: Hub = field(repr=False)
     script: Script
     key: str = field(repr=False)
     actor: str
     actor_id: int | None = None
-    late: float = 0
+    start_delay_seconds: float = 0
     think: float = 0
-    branch: str | None = None
-    knows: Literal["all", "none"] = "all"  # which repositories it is connected to
-    claims: int | None = None
+    branch_prefix: str | None = None
+    connected_repositories: Literal["all", "none"] = "all"
+    claimed_pull: int | None = None
     faults: deque[StartFault] = field(default_factory=deque)
     sessions: list[ServiceSession] = field(default_factory=list)
 
     def session(self, session_id: str) -> ServiceSession | None:
         """The session of this id."""
-        return next((one for one in self.sessions if one.id == session_id), None)
+        return next((session for session in self.sessions if session.id == session_id), None)
 
-    def begin(
-        self, repository: Repository, *, title: str, prompt: str, told: dict[str, Any], branch: str = "", base: str = ""
+    def start(
+        self,
+        repository: Repository,
+        *,
+        title: str,
+        prompt: str,
+        body: dict[str, Any],
+        branch: str = "",
+        base: str = "",
     ) -> ServiceSession:
-        """Begin a session; its work goes on in the background."""
+        """Start a session; its work runs in the background."""
         number = self.hub.new_id()
-        said = re.search(r"on the branch `([^`]+)`, from `([^`]+)`", prompt)
-        own = f"{self.branch}{number}" if self.branch else branch or (said[1] if said else f"work-{number}")
+        named = re.search(r"on the branch `([^`]+)`, from `([^`]+)`", prompt)
+        own_branch = (
+            f"{self.branch_prefix}{number}"
+            if self.branch_prefix
+            else branch or (named[1] if named else f"work-{number}")
+        )
         session = ServiceSession(
             id=f"s-{number}",
             repository=repository,
             title=title,
-            branch=own,
-            base=base or (said[2] if said else repository.default_branch),
+            branch=own_branch,
+            base=base or (named[2] if named else repository.default_branch),
             prompt=prompt,
-            told=told,
+            body=body,
         )
         self.sessions.append(session)
         session.task = self.hub.spawn(self._run(session, number), name=f"session {session.id}")
         return session
 
     def stop(self, session: ServiceSession) -> bool:
-        """Stop a session; False when it had ended."""
+        """Stop a session; False when it has ended."""
         if session.ended:
             return False
         session.state = "stopped"
@@ -105,8 +114,8 @@ class ServiceAgent:
         return True
 
     async def _run(self, session: ServiceSession, number: int) -> None:
-        if self.late:
-            await self.hub.clock.sleep(self.late)
+        if self.start_delay_seconds:
+            await self.hub.clock.sleep(self.start_delay_seconds)
         user = self.hub.bot(self.actor, number=self.actor_id)
         if not session.repository.is_collaborator(user):
             self.hub.grant(session.repository, user, "write")
@@ -119,7 +128,7 @@ class ServiceAgent:
             payload=_payload(session),
             _log=JobLog(self.hub.now),
             _think=self.think,
-            says=session.says,
+            says=session.messages,
         )
         session.state = "working"
         try:
@@ -132,11 +141,11 @@ class ServiceAgent:
         finally:
             work.tidy()
         heads = [pull for pull in session.repository.pulls() if pull.head_ref == work.branch]
-        session.pull = self.claims or (heads[-1].number if heads else None)
+        session.pull = self.claimed_pull or (heads[-1].number if heads else None)
 
 
 def _payload(session: ServiceSession) -> dict[str, Any]:
-    """What a reader takes from the prompt: the task's number, the attempt, and what went wrong before."""
+    """Read the task's number, the attempt and the feedback from the prompt."""
     task = re.search(r"\(#(\d+)\)\s*$", session.prompt, re.MULTILINE)
     attempt = re.search(r"^Attempt (\d+) ", session.prompt, re.MULTILINE)
     feedback = re.search(r"^### What went wrong last time: (.+)$", session.prompt, re.MULTILINE)
@@ -146,5 +155,5 @@ def _payload(session: ServiceSession) -> dict[str, Any]:
         "branch": session.branch,
         "base": session.base,
         "feedback": feedback[1] if feedback else None,
-        **({"packet": session.told["packet"]} if "packet" in session.told else {}),
+        **({"packet": session.body["packet"]} if "packet" in session.body else {}),
     }

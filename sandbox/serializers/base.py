@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from sandbox.clock import timestamp, timestamp_or_none
+from sandbox.hub import Hub
 from sandbox.state.models import Account, App, Installation, Organisation, Repository, User, role_at_least
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 Json = dict[str, Any]
 _REPOSITORY_LINKS = {
@@ -52,12 +50,12 @@ _REPOSITORY_LINKS = {
 }
 
 
-def repository_url(hub: Sandbox, repository: Repository) -> str:
+def repository_url(hub: Hub, repository: Repository) -> str:
     """The API address of a repository."""
     return f"{hub.url}/repos/{repository.full_name}"
 
 
-def user(hub: Sandbox, account: Account) -> Json:
+def user(hub: Hub, account: Account) -> Json:
     """A person, a bot or an organisation in the short form (`simple-user`)."""
     url = f"{hub.url}/users/{quote(account.login, safe='')}"
     page = account.login
@@ -86,7 +84,7 @@ def user(hub: Sandbox, account: Account) -> Json:
     }
 
 
-def organisation(hub: Sandbox, account: Organisation) -> Json:
+def organisation(hub: Hub, account: Organisation) -> Json:
     """An organisation as webhooks carry it."""
     url = f"{hub.url}/orgs/{account.login}"
     return {
@@ -105,7 +103,7 @@ def organisation(hub: Sandbox, account: Organisation) -> Json:
     }
 
 
-def app(hub: Sandbox, item: App) -> Json:
+def app(hub: Hub, item: App) -> Json:
     """A GitHub App (`integration`)."""
     return {
         "id": item.id,
@@ -124,7 +122,7 @@ def app(hub: Sandbox, item: App) -> Json:
     }
 
 
-def installation(hub: Sandbox, item: Installation) -> Json:
+def installation(hub: Hub, item: Installation) -> Json:
     """An installation of an App."""
     return {
         "id": item.id,
@@ -161,7 +159,7 @@ def installed_repository(item: Repository) -> Json:
     }
 
 
-def repository(hub: Sandbox, item: Repository) -> Json:
+def repository(hub: Hub, item: Repository) -> Json:
     """A repository, as webhooks and lists carry it."""
     url, page = repository_url(hub, item), f"{hub.url}/{item.full_name}"
     open_issues = sum(1 for issue in item.issues.values() if issue.state == "open")
@@ -227,7 +225,7 @@ def permissions(item: Repository, person: User) -> Json:
     }
 
 
-def full_repository(hub: Sandbox, item: Repository, viewer: User | None) -> Json:
+def full_repository(hub: Hub, item: Repository, viewer: User | None) -> Json:
     """A repository as `GET /repos/{owner}/{repo}` gives it, with its merge settings."""
     whole = repository(hub, item)
     del whole["custom_properties"]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.clock import timestamp, timestamp_or_none
+from sandbox.hub import Hub
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers.base import Json, app, repository, repository_url, user
 from sandbox.state.models import CheckRun, CheckSuite, CommitStatus, PullRequest
 
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
-
-def pull_reference(hub: Sandbox, item: PullRequest) -> Json:
+def pull_reference(hub: Hub, item: PullRequest) -> Json:
     """A pull request as check suites, check runs and workflow runs mention it."""
     home = repository_url(hub, item.repository)
     place = {"id": item.repository.id, "url": home, "name": item.repository.name}
@@ -31,7 +27,7 @@ def pulls_at(item: CheckSuite) -> list[PullRequest]:
     return [pull for pull in item.repository.pulls() if pull.head_sha == item.head_sha and pull.state == "open"]
 
 
-def check_run(hub: Sandbox, item: CheckRun) -> Json:
+def check_run(hub: Hub, item: CheckRun) -> Json:
     """A check run, with its suite in short."""
     home = repository_url(hub, item.repository)
     page = f"{hub.url}/{item.repository.full_name}/runs/{item.id}"
@@ -61,7 +57,7 @@ def check_run(hub: Sandbox, item: CheckRun) -> Json:
     }
 
 
-def check_suite(hub: Sandbox, item: CheckSuite, *, webhook: bool = False) -> Json:
+def check_suite(hub: Hub, item: CheckSuite, *, webhook: bool = False) -> Json:
     """A check suite; in webhooks without its repository, which stands beside it."""
     whole = _suite(hub, item) | {
         "latest_check_runs_count": len(item.latest_runs),
@@ -75,7 +71,7 @@ def check_suite(hub: Sandbox, item: CheckSuite, *, webhook: bool = False) -> Jso
     return whole
 
 
-def _suite(hub: Sandbox, item: CheckSuite) -> Json:
+def _suite(hub: Hub, item: CheckSuite) -> Json:
     return {
         "id": item.id,
         "node_id": item.node_id,
@@ -93,7 +89,7 @@ def _suite(hub: Sandbox, item: CheckSuite) -> Json:
     }
 
 
-def status(hub: Sandbox, item: CommitStatus) -> Json:
+def status(hub: Hub, item: CommitStatus) -> Json:
     """A commit status."""
     return {
         "url": f"{repository_url(hub, item.repository)}/statuses/{item.sha}",

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from sandbox.clock import timestamp
 from sandbox.git.diff import FileChange
 from sandbox.git.objects import ZERO, Commit, Identity, RefChange
-from sandbox.serializers import issues as issue_serializer
+from sandbox.hub import Hub
+from sandbox.serializers import base
 from sandbox.state.ids import node_id
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-    from sandbox.state.models import Repository, User
+from sandbox.state.models import Repository, User
 
 
-def person(hub: Sandbox, identity: Identity) -> dict[str, Any] | None:
+def person(hub: Hub, identity: Identity) -> dict[str, Any] | None:
     """The account behind a commit's e-mail address, or None."""
     user = account(hub, identity)
-    return None if user is None else issue_serializer.user(hub, user)
+    return None if user is None else base.user(hub, user)
 
 
-def account(hub: Sandbox, identity: Identity) -> User | None:
+def account(hub: Hub, identity: Identity) -> User | None:
     """The account whose address a commit carries, or None."""
     for user in hub.users.values():
         if identity.email in (user.commit_email, user.email):
@@ -31,7 +29,7 @@ def account(hub: Sandbox, identity: Identity) -> User | None:
     return None
 
 
-def html(hub: Sandbox, repository: Repository) -> str:
+def html(hub: Hub, repository: Repository) -> str:
     """The address of a repository's page."""
     return f"{hub.url}/{repository.full_name}"
 
@@ -62,9 +60,9 @@ def _verification() -> dict[str, Any]:
     }
 
 
-def git_commit(hub: Sandbox, repository: Repository, commit: Commit) -> dict[str, Any]:
+def git_commit(hub: Hub, repository: Repository, commit: Commit) -> dict[str, Any]:
     """A commit of the git data API."""
-    at = issue_serializer.repository_url(hub, repository)
+    at = base.repository_url(hub, repository)
     page = html(hub, repository)
     return {
         "sha": commit.sha,
@@ -82,11 +80,9 @@ def git_commit(hub: Sandbox, repository: Repository, commit: Commit) -> dict[str
     }
 
 
-def commit(
-    hub: Sandbox, repository: Repository, value: Commit, files: list[FileChange] | None = None
-) -> dict[str, Any]:
+def commit(hub: Hub, repository: Repository, value: Commit, files: list[FileChange] | None = None) -> dict[str, Any]:
     """A commit as lists and `GET commits/{ref}` show it; with `files` it carries its statistics."""
-    at, page = issue_serializer.repository_url(hub, repository), html(hub, repository)
+    at, page = base.repository_url(hub, repository), html(hub, repository)
     shown: dict[str, Any] = {
         "sha": value.sha,
         "node_id": node_id("C", int(value.sha[:10], 16)),
@@ -115,7 +111,7 @@ def commit(
     return shown
 
 
-def file(hub: Sandbox, repository: Repository, change: FileChange, sha: str) -> dict[str, Any]:
+def file(hub: Hub, repository: Repository, change: FileChange, sha: str) -> dict[str, Any]:
     """One file of a diff."""
     path = quote(change.path)
     shown: dict[str, Any] = {
@@ -127,7 +123,7 @@ def file(hub: Sandbox, repository: Repository, change: FileChange, sha: str) -> 
         "changes": change.additions + change.deletions,
         "blob_url": f"{html(hub, repository)}/blob/{sha}/{path}",
         "raw_url": f"{html(hub, repository)}/raw/{sha}/{path}",
-        "contents_url": f"{issue_serializer.repository_url(hub, repository)}/contents/{path}?ref={sha}",
+        "contents_url": f"{base.repository_url(hub, repository)}/contents/{path}?ref={sha}",
     }
     if change.patch is not None:
         shown["patch"] = change.patch
@@ -136,13 +132,13 @@ def file(hub: Sandbox, repository: Repository, change: FileChange, sha: str) -> 
     return shown
 
 
-def _push_person(hub: Sandbox, identity: Identity, when: str) -> dict[str, Any]:
+def _push_person(hub: Hub, identity: Identity, when: str) -> dict[str, Any]:
     user = account(hub, identity)
     shown = {"name": identity.name, "email": identity.email, "date": when}
     return shown if user is None else {**shown, "username": user.login}
 
 
-def push_commit(hub: Sandbox, repository: Repository, value: Commit, files: list[FileChange]) -> dict[str, Any]:
+def push_commit(hub: Hub, repository: Repository, value: Commit, files: list[FileChange]) -> dict[str, Any]:
     """A commit inside a `push` webhook."""
     return {
         "id": value.sha,
@@ -160,7 +156,7 @@ def push_commit(hub: Sandbox, repository: Repository, value: Commit, files: list
 
 
 def push(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     change: RefChange,
     actor: User,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sandbox.clock import timestamp, timestamp_or_none
+from sandbox.hub import Hub
 from sandbox.serializers.base import (
     Json,
     app,
@@ -26,9 +26,6 @@ from sandbox.serializers.base import (
 )
 from sandbox.serializers.checks import check_run, check_suite, pull_reference, pulls_at, status
 from sandbox.state.models import Comment, Issue, IssueEvent, Label, Organisation, Reaction, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 __all__ = [
     "REACTIONS",
@@ -59,7 +56,7 @@ __all__ = [
 REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 
 
-def label(hub: Sandbox, item: Label) -> Json:
+def label(hub: Hub, item: Label) -> Json:
     """A label."""
     return {
         "id": item.id,
@@ -82,7 +79,7 @@ def rollup(url: str, reactions: Sequence[Reaction]) -> Json:
     }
 
 
-def reaction(hub: Sandbox, item: Reaction) -> Json:
+def reaction(hub: Hub, item: Reaction) -> Json:
     """One reaction."""
     return {
         "id": item.id,
@@ -103,7 +100,7 @@ def association(repository: Repository, person: User) -> str:
     return "COLLABORATOR" if repository.is_collaborator(person) else "NONE"
 
 
-def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
+def issue(hub: Hub, item: Issue, *, webhook: bool = False) -> Json:
     """An issue, or a pull request seen as one. In webhooks `closed_by` and `repository` are left out."""
     home = repository_url(hub, item.repository)
     url = f"{home}/issues/{item.number}"
@@ -122,11 +119,11 @@ def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
         "number": item.number,
         "title": item.title,
         "user": user(hub, item.user),
-        "labels": [label(hub, one) for one in item.labels],
+        "labels": [label(hub, item_label) for item_label in item.labels],
         "state": item.state,
         "locked": item.locked,
         "assignee": user(hub, item.assignees[0]) if item.assignees else None,
-        "assignees": [user(hub, one) for one in item.assignees],
+        "assignees": [user(hub, assignee) for assignee in item.assignees],
         "milestone": None,
         "comments": len(item.comments),
         "created_at": timestamp(item.created_at),
@@ -145,9 +142,9 @@ def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
             "percent_completed": 100 * done // len(children) if children else 0,
         },
         "issue_dependencies_summary": {
-            "blocked_by": sum(1 for one in item.blocked_by if one.state == "open"),
+            "blocked_by": sum(1 for blocker in item.blocked_by if blocker.state == "open"),
             "total_blocked_by": len(item.blocked_by),
-            "blocking": sum(1 for one in item.blocking if one.state == "open"),
+            "blocking": sum(1 for blocked in item.blocking if blocked.state == "open"),
             "total_blocking": len(item.blocking),
         },
     }
@@ -167,7 +164,7 @@ def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
     return whole
 
 
-def comment(hub: Sandbox, item: Comment) -> Json:
+def comment(hub: Hub, item: Comment) -> Json:
     """A comment on an issue or a pull request."""
     home = repository_url(hub, item.issue.repository)
     kind = "issues" if item.issue.pull is None else "pull"
@@ -189,7 +186,7 @@ def comment(hub: Sandbox, item: Comment) -> Json:
     }
 
 
-def issue_event(hub: Sandbox, item: IssueEvent, *, with_issue: bool = False) -> Json:
+def issue_event(hub: Hub, item: IssueEvent, *, with_issue: bool = False) -> Json:
     """A line of an issue's history."""
     whole: Json = {
         "id": item.id,

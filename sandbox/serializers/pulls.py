@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.clock import timestamp, timestamp_or_none
+from sandbox.hub import Hub
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
-from sandbox.state.pull_models import PullRequest, Review, ReviewComment
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.state.models import PullRequest, Review, ReviewComment
 
 
-def _side(hub: Sandbox, pull: PullRequest, ref: str, sha: str) -> dict[str, Any]:
+def _side(hub: Hub, pull: PullRequest, ref: str, sha: str) -> dict[str, Any]:
     repository = pull.repository
     return {
         "label": f"{repository.owner.login}:{ref}",
@@ -24,7 +22,7 @@ def _side(hub: Sandbox, pull: PullRequest, ref: str, sha: str) -> dict[str, Any]
     }
 
 
-def simple_pull(hub: Sandbox, pull: PullRequest) -> dict[str, Any]:
+def simple_pull(hub: Hub, pull: PullRequest) -> dict[str, Any]:
     """A pull request in lists and in review webhooks."""
     issue, repository = pull.issue, pull.repository
     at, page = issue_serializer.repository_url(hub, repository), code_serializer.html(hub, repository)
@@ -80,7 +78,7 @@ def simple_pull(hub: Sandbox, pull: PullRequest) -> dict[str, Any]:
     }
 
 
-def pull_request(hub: Sandbox, pull: PullRequest) -> dict[str, Any]:
+def pull_request(hub: Hub, pull: PullRequest) -> dict[str, Any]:
     """A pull request by itself, with what git says about it."""
     return {
         **simple_pull(hub, pull),
@@ -99,7 +97,7 @@ def pull_request(hub: Sandbox, pull: PullRequest) -> dict[str, Any]:
     }
 
 
-def review(hub: Sandbox, value: Review, *, webhook: bool = False) -> dict[str, Any]:
+def review(hub: Hub, value: Review, *, webhook: bool = False) -> dict[str, Any]:
     """A review; webhooks write its state in small letters."""
     pull = value.pull
     url = f"{issue_serializer.repository_url(hub, pull.repository)}/pulls/{pull.number}"
@@ -122,7 +120,7 @@ def review(hub: Sandbox, value: Review, *, webhook: bool = False) -> dict[str, A
     return shown
 
 
-def review_comment(hub: Sandbox, value: ReviewComment) -> dict[str, Any]:
+def review_comment(hub: Hub, value: ReviewComment) -> dict[str, Any]:
     """A comment on a line of the diff."""
     pull = value.pull
     at = issue_serializer.repository_url(hub, pull.repository)

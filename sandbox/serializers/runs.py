@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.clock import timestamp, timestamp_or_none
+from sandbox.hub import Hub
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.ids import node_id
-from sandbox.state.run_models import WorkflowJob, WorkflowRun
-
-if TYPE_CHECKING:
-    from sandbox.actions.workflow_index import Workflow
-    from sandbox.sandbox import Sandbox
+from sandbox.state.models import WorkflowJob, WorkflowRun
+from sandbox.state.workflows import Workflow
 
 
-def workflow(hub: Sandbox, value: Workflow) -> dict[str, Any]:
+def workflow(hub: Hub, value: Workflow) -> dict[str, Any]:
     """A workflow."""
     at, page = issue_serializer.repository_url(hub, value.repository), code_serializer.html(hub, value.repository)
     branch = value.repository.default_branch
@@ -33,7 +31,7 @@ def workflow(hub: Sandbox, value: Workflow) -> dict[str, Any]:
     }
 
 
-def workflow_run(hub: Sandbox, run: WorkflowRun) -> dict[str, Any]:
+def workflow_run(hub: Hub, run: WorkflowRun) -> dict[str, Any]:
     """A run; its pull requests are the open ones, as on GitHub."""
     repository = run.repository
     at, page = issue_serializer.repository_url(hub, repository), code_serializer.html(hub, repository)
@@ -80,7 +78,7 @@ def workflow_run(hub: Sandbox, run: WorkflowRun) -> dict[str, Any]:
     }
 
 
-def workflow_job(hub: Sandbox, job: WorkflowJob) -> dict[str, Any]:
+def workflow_job(hub: Hub, job: WorkflowJob) -> dict[str, Any]:
     """A job with its steps."""
     run = job.run
     at, page = issue_serializer.repository_url(hub, run.repository), code_serializer.html(hub, run.repository)

@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.http.errors import ApiError, invalid_request
+from sandbox.errors import ApiError, invalid_request
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import App, CheckRun, CheckSuite, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 CONCLUSIONS = (
     "action_required",
@@ -41,7 +39,7 @@ _CONCLUSION_PRECEDENCE = (
 
 
 def get_or_create_suite(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     app: App,
     sha: str,
@@ -71,9 +69,7 @@ def get_or_create_suite(
     return suite
 
 
-def request_suites(
-    hub: Sandbox, repository: Repository, sha: str, branch: str, before: str | None, sender: User
-) -> None:
+def request_suites(hub: Hub, repository: Repository, sha: str, branch: str, before: str | None, sender: User) -> None:
     """A push: every App installed here that may write checks gets a suite, and hears of it if it
     subscribed.
     """
@@ -91,7 +87,7 @@ def request_suites(
                 )
 
 
-def create_run(hub: Sandbox, repository: Repository, app: App, sha: str, name: str, **fields: Any) -> CheckRun:
+def create_run(hub: Hub, repository: Repository, app: App, sha: str, name: str, **fields: Any) -> CheckRun:
     """A new check run; sends `check_run` created, and completed when it is born so. `fields` as for
     `update_run`.
     """
@@ -106,7 +102,7 @@ def create_run(hub: Sandbox, repository: Repository, app: App, sha: str, name: s
     return run
 
 
-def update_run(hub: Sandbox, run: CheckRun, **fields: Any) -> None:
+def update_run(hub: Hub, run: CheckRun, **fields: Any) -> None:
     """Change a check run: name, status, conclusion, output, details_url, external_id, actions, times.
 
     Setting a conclusion completes it. Annotations are added to those it has. Raises ApiError 422.
@@ -116,7 +112,7 @@ def update_run(hub: Sandbox, run: CheckRun, **fields: Any) -> None:
     _update_suite(hub, run, run.app.bot, was_completed=was_completed)
 
 
-def request_action(hub: Sandbox, run: CheckRun, identifier: str, person: User) -> None:
+def request_action(hub: Hub, run: CheckRun, identifier: str, person: User) -> None:
     """A person presses a button; the App that made the run, and no other, hears `requested_action`.
 
     Raises ValueError when the run is not completed or has no such button: GitHub would not show it.
@@ -128,12 +124,12 @@ def request_action(hub: Sandbox, run: CheckRun, identifier: str, person: User) -
     _emit_owner_event(hub, run, "requested_action", person, requested_action={"identifier": identifier})
 
 
-def rerequest_run(hub: Sandbox, run: CheckRun, person: User) -> None:
+def rerequest_run(hub: Hub, run: CheckRun, person: User) -> None:
     """A person asks for a run again; the App that made it hears `rerequested`."""
     _emit_owner_event(hub, run, "rerequested", person)
 
 
-def rerequest_suite(hub: Sandbox, suite: CheckSuite, person: User) -> None:
+def rerequest_suite(hub: Hub, suite: CheckSuite, person: User) -> None:
     """Ask for a whole suite again: its status is reset and its App hears `check_suite` rerequested."""
     suite.status, suite.conclusion, suite.updated_at = "queued", None, hub.now()
     installation = hub.installation_of(suite.app, suite.repository)
@@ -158,7 +154,7 @@ def suite_state(runs: Sequence[CheckRun]) -> tuple[str, str | None]:
     return "completed", next(conclusion for conclusion in _CONCLUSION_PRECEDENCE if conclusion in conclusions)
 
 
-def _apply(hub: Sandbox, run: CheckRun, fields: dict[str, Any]) -> None:
+def _apply(hub: Hub, run: CheckRun, fields: dict[str, Any]) -> None:
     status, conclusion = fields.get("status"), fields.get("conclusion")
     if status is not None and status not in STATUSES:
         raise invalid_request(f"For 'properties/status', {status!r} is not one of {', '.join(STATUSES)}.")
@@ -236,7 +232,7 @@ def _parse_time(value: Any) -> datetime | None:
         raise invalid_request(f"{value!r} is not a time such as 2026-03-02T09:00:00Z.") from error
 
 
-def _update_suite(hub: Sandbox, run: CheckRun, actor: User, *, was_completed: bool) -> None:
+def _update_suite(hub: Hub, run: CheckRun, actor: User, *, was_completed: bool) -> None:
     suite = run.suite
     previous_status = suite.status
     suite.status, suite.conclusion = suite_state(suite.latest_runs)
@@ -253,11 +249,11 @@ def _update_suite(hub: Sandbox, run: CheckRun, actor: User, *, was_completed: bo
         )
 
 
-def _emit(hub: Sandbox, run: CheckRun, action: str, actor: User) -> None:
+def _emit(hub: Hub, run: CheckRun, action: str, actor: User) -> None:
     hub.emit(run.repository, "check_run", action, sender=actor, check_run=issue_serializer.check_run(hub, run))
 
 
-def _emit_owner_event(hub: Sandbox, run: CheckRun, action: str, person: User, **fields: Any) -> None:
+def _emit_owner_event(hub: Hub, run: CheckRun, action: str, person: User, **fields: Any) -> None:
     installation = hub.installation_of(run.app, run.repository)
     if installation is None:
         raise ApiError(404, "The App that made this check run is not installed here any more")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sandbox.http.errors import ApiError, invalid
+from sandbox.errors import ApiError, invalid
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import App, Comment, Issue, Reaction, Repository, User, role_at_least
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 MAX_COMMENT = 65_536  # characters
 MAX_COMMENTS = 2_500  # on one issue
@@ -34,7 +30,7 @@ def check_body(body: str) -> None:
         )
 
 
-def create(hub: Sandbox, issue: Issue, actor: User, body: str, *, via_app: App | None = None) -> Comment:
+def create(hub: Hub, issue: Issue, actor: User, body: str, *, via_app: App | None = None) -> Comment:
     """Comment on an issue or pull request. Raises ApiError 422 for a bad body, 403 when the conversation is
     locked.
     """
@@ -58,12 +54,12 @@ def create(hub: Sandbox, issue: Issue, actor: User, body: str, *, via_app: App |
     issue.updated_at = now
     _emit(hub, comment, "created", actor)
     for agent in hub.cloud_agents.values():
-        if agent.hears(comment):
-            agent.called(hub, comment)
+        if agent.is_called_by(comment):
+            agent.start_on_comment(hub, comment)
     return comment
 
 
-def edit(hub: Sandbox, comment: Comment, actor: User, body: str) -> None:
+def edit(hub: Hub, comment: Comment, actor: User, body: str) -> None:
     """Change a comment; sends `edited` with the body before, nothing when it is the same."""
     check_body(body)
     if body == comment.body:
@@ -73,7 +69,7 @@ def edit(hub: Sandbox, comment: Comment, actor: User, body: str) -> None:
     _emit(hub, comment, "edited", actor, changes={"body": {"from": old_body}})
 
 
-def delete(hub: Sandbox, comment: Comment, actor: User) -> None:
+def delete(hub: Hub, comment: Comment, actor: User) -> None:
     """Delete a comment; sends `deleted`."""
     comment.issue.comments.remove(comment)
     comment.issue.updated_at = hub.now()
@@ -90,7 +86,7 @@ def can_edit(comment: Comment, actor: User) -> bool:
     return comment.user is actor or role_at_least(comment.issue.repository.role_of(actor), "write")
 
 
-def react(hub: Sandbox, reactions: list[Reaction], actor: User, content: str) -> tuple[Reaction, bool]:
+def react(hub: Hub, reactions: list[Reaction], actor: User, content: str) -> tuple[Reaction, bool]:
     """Add a reaction; one person reacts with the same sign only once. Gives it and whether it is new."""
     if content not in issue_serializer.REACTIONS:
         raise invalid("Reaction", "content")
@@ -102,7 +98,7 @@ def react(hub: Sandbox, reactions: list[Reaction], actor: User, content: str) ->
     return reaction, True
 
 
-def _emit(hub: Sandbox, comment: Comment, action: str, actor: User, **fields: object) -> None:
+def _emit(hub: Hub, comment: Comment, action: str, actor: User, **fields: object) -> None:
     hub.emit(
         comment.issue.repository,
         "issue_comment",

@@ -5,37 +5,61 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Literal
 
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services.subscriptions import check_subscriptions
-from sandbox.state.models import Installation, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.state.models import Account, App, Installation, Repository, User
 
 
-def delete(hub: Sandbox, installation: Installation, *, sender: User | None = None) -> None:
+def install(
+    hub: Hub,
+    app: App,
+    account: Account,
+    repositories: Sequence[Repository] | Literal["all"],
+    *,
+    sender: User | None,
+) -> Installation:
+    """Install an App on an account; sends `installation` created."""
+    now = hub.now()
+    installation = Installation(
+        id=hub.new_id(),
+        app=app,
+        account=account,
+        repositories=[] if repositories == "all" else list(repositories),
+        selection="all" if repositories == "all" else "selected",
+        permissions=dict(app.permissions),
+        events=list(app.events),
+        created_at=now,
+        updated_at=now,
+    )
+    hub.installations[installation.id] = installation
+    hub.emit_installation(installation, "installation", "created", sender=sender, requester=None)
+    return installation
+
+
+def delete(hub: Hub, installation: Installation, *, sender: User | None = None) -> None:
     """Uninstall: its tokens die; sends `installation` deleted."""
     hub.emit_installation(installation, "installation", "deleted", sender=sender)
     del hub.installations[installation.id]
 
 
-def suspend(hub: Sandbox, installation: Installation, actor: User) -> None:
+def suspend(hub: Hub, installation: Installation, actor: User) -> None:
     """Suspend: tokens are refused and webhooks stop; sends `installation` suspend."""
     installation.suspended_at = installation.updated_at = hub.now()
     installation.suspended_by = actor
     hub.emit_installation(installation, "installation", "suspend", sender=actor)
 
 
-def unsuspend(hub: Sandbox, installation: Installation, actor: User) -> None:
+def unsuspend(hub: Hub, installation: Installation, actor: User) -> None:
     """End a suspension; sends `installation` unsuspend."""
     installation.suspended_at, installation.suspended_by = None, None
     installation.updated_at = hub.now()
     hub.emit_installation(installation, "installation", "unsuspend", sender=actor)
 
 
-def accept_permissions(hub: Sandbox, installation: Installation, *, sender: User | None = None) -> None:
+def accept_permissions(hub: Hub, installation: Installation, *, sender: User | None = None) -> None:
     """The owner accepts what the App asks for by now; sends `installation` new_permissions_accepted."""
     check_subscriptions(installation.app.permissions, installation.app.events)
     installation.permissions = dict(installation.app.permissions)
@@ -45,7 +69,7 @@ def accept_permissions(hub: Sandbox, installation: Installation, *, sender: User
 
 
 def add_repositories(
-    hub: Sandbox,
+    hub: Hub,
     installation: Installation,
     repositories: Sequence[Repository],
     *,
@@ -58,7 +82,7 @@ def add_repositories(
 
 
 def remove_repositories(
-    hub: Sandbox,
+    hub: Hub,
     installation: Installation,
     repositories: Sequence[Repository],
     *,
@@ -71,7 +95,7 @@ def remove_repositories(
 
 
 def _emit_change(
-    hub: Sandbox,
+    hub: Hub,
     installation: Installation,
     action: str,
     added: Sequence[Repository],

@@ -4,18 +4,16 @@ for one).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.serializers import pulls as pull_serializer
 from sandbox.state.models import App, Issue, IssueEvent, User
 
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-
 
 def record_event(
-    hub: Sandbox,
+    hub: Hub,
     issue: Issue,
     event: str,
     actor: User,
@@ -38,7 +36,7 @@ def record_event(
     return entry
 
 
-def emit(hub: Sandbox, issue: Issue, action: str, actor: User, **fields: Any) -> None:
+def emit(hub: Hub, issue: Issue, action: str, actor: User, **fields: Any) -> None:
     """Send the webhook about an issue, under `pull_request` when it is one."""
     if issue.pull is None:
         hub.emit(

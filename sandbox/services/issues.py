@@ -5,15 +5,13 @@ world.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.http.errors import ApiError, invalid, invalid_request
+from sandbox.errors import ApiError, invalid, invalid_request
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import issue_events, labels
 from sandbox.state.models import App, Issue, Label, Organisation, Repository, User, role_at_least
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 MAX_TITLE, MAX_BODY, MAX_ASSIGNEES, MAX_SUB_ISSUES, MAX_DEPTH, MAX_BLOCKERS = 256, 65_536, 10, 100, 8, 50
 STATE_REASONS = ("completed", "not_planned", "duplicate")
@@ -30,7 +28,7 @@ def check_text(title: str | None, body: str | None) -> None:
 
 
 def open_issue(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     actor: User,
     title: str,
@@ -78,7 +76,7 @@ def open_issue(
 
 
 def edit(
-    hub: Sandbox,
+    hub: Hub,
     issue: Issue,
     actor: User,
     *,
@@ -102,7 +100,7 @@ def edit(
 
 
 def close(
-    hub: Sandbox,
+    hub: Hub,
     issue: Issue,
     actor: User,
     *,
@@ -127,7 +125,7 @@ def close(
     issue_events.emit(hub, issue, "closed", actor)
 
 
-def reopen(hub: Sandbox, issue: Issue, actor: User, *, via_app: App | None = None) -> None:
+def reopen(hub: Hub, issue: Issue, actor: User, *, via_app: App | None = None) -> None:
     """Reopen a closed issue; sends `reopened`."""
     if issue.state == "open":
         return
@@ -136,19 +134,19 @@ def reopen(hub: Sandbox, issue: Issue, actor: User, *, via_app: App | None = Non
     issue_events.emit(hub, issue, "reopened", actor)
 
 
-def is_assignable(repository: Repository, person: User, assigner: User | None = None) -> bool:
-    """Whether GitHub lets this person be assigned: whoever can at least read as a collaborator.
+def is_assignable(hub: Hub, repository: Repository, person: User, assigner: User | None = None) -> bool:
+    """Whether GitHub lets this person be assigned: members and collaborators can be.
 
-    An agent that takes assignments can be assigned where it is switched on, and by people alone.
+    An agent that takes assignments can be assigned where it is enabled, and only by people.
     """
-    if person in (agent.account for agent in repository.hub.cloud_agents.values() if agent.mention is None):
+    if person in (agent.account for agent in hub.cloud_agents.values() if agent.mention is None):
         return assigner is not None and assigner.type == "User" and role_at_least(repository.role_of(assigner), "write")
     is_member = isinstance(repository.owner, Organisation) and person.id in repository.owner.members
     return person.type == "User" and (is_member or repository.is_collaborator(person))
 
 
 def assign(
-    hub: Sandbox,
+    hub: Hub,
     issue: Issue,
     people: Sequence[User],
     actor: User,
@@ -157,7 +155,7 @@ def assign(
 ) -> None:
     """Assign people; one `assigned` for each new one. Those who cannot be assigned are left out silently."""
     for person in people:
-        if person in issue.assignees or not is_assignable(issue.repository, person, actor):
+        if person in issue.assignees or not is_assignable(hub, issue.repository, person, actor):
             continue
         if len(issue.assignees) == MAX_ASSIGNEES:
             return
@@ -166,10 +164,10 @@ def assign(
         issue_events.emit(hub, issue, "assigned", actor, assignee=issue_serializer.user(hub, person))
         for agent in hub.cloud_agents.values():
             if agent.account is person:
-                agent.assigned(hub, issue, actor, assignment or {})
+                agent.start_on_assignment(hub, issue, actor, assignment or {})
 
 
-def unassign(hub: Sandbox, issue: Issue, people: Sequence[User], actor: User, via_app: App | None = None) -> None:
+def unassign(hub: Hub, issue: Issue, people: Sequence[User], actor: User, via_app: App | None = None) -> None:
     """Take people off an issue; one `unassigned` for each."""
     for person in people:
         if person in issue.assignees:
@@ -181,7 +179,7 @@ def unassign(hub: Sandbox, issue: Issue, people: Sequence[User], actor: User, vi
                     agent.stop(issue)
 
 
-def lock(hub: Sandbox, issue: Issue, actor: User, reason: str | None, via_app: App | None = None) -> None:
+def lock(hub: Hub, issue: Issue, actor: User, reason: str | None, via_app: App | None = None) -> None:
     """Lock the conversation to people with write access; sends `locked`."""
     if not issue.locked:
         issue.locked, issue.lock_reason = True, reason
@@ -189,7 +187,7 @@ def lock(hub: Sandbox, issue: Issue, actor: User, reason: str | None, via_app: A
         issue_events.emit(hub, issue, "locked", actor)
 
 
-def unlock(hub: Sandbox, issue: Issue, actor: User, via_app: App | None = None) -> None:
+def unlock(hub: Hub, issue: Issue, actor: User, via_app: App | None = None) -> None:
     """Unlock the conversation; sends `unlocked`."""
     if issue.locked:
         issue.locked, issue.lock_reason = False, None
@@ -197,7 +195,7 @@ def unlock(hub: Sandbox, issue: Issue, actor: User, via_app: App | None = None) 
         issue_events.emit(hub, issue, "unlocked", actor)
 
 
-def block(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
+def block(hub: Hub, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
     """Say that `issue` waits for `blocker`; sends `issue_dependencies`. Raises ApiError 422 for itself or a
     repeat.
     """
@@ -216,7 +214,7 @@ def block(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: App 
     _emit_dependency(hub, issue, blocker, actor, "added")
 
 
-def unblock(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
+def unblock(hub: Hub, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
     """Take a dependency away; sends `issue_dependencies`."""
     issue.blocked_by.remove(blocker)
     blocker.blocking.remove(issue)
@@ -225,7 +223,7 @@ def unblock(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: Ap
     _emit_dependency(hub, issue, blocker, actor, "removed")
 
 
-def add_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User, *, replace: bool = False) -> None:
+def add_sub_issue(hub: Hub, parent: Issue, child: Issue, actor: User, *, replace: bool = False) -> None:
     """Make an issue a sub-issue; sends `sub_issues`. Raises ApiError 422 above GitHub's limits or for a
     circle.
     """
@@ -251,7 +249,7 @@ def add_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User, *, rep
     _emit_sub_issue(hub, parent, child, actor, "added")
 
 
-def remove_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User) -> None:
+def remove_sub_issue(hub: Hub, parent: Issue, child: Issue, actor: User) -> None:
     """Take a sub-issue out of its parent; sends `sub_issues`."""
     parent.sub_issues.remove(child)
     child.parent = None
@@ -271,16 +269,16 @@ def existing_labels(repository: Repository, names: Sequence[str]) -> list[Label]
     return list(dict.fromkeys(label for label in candidates if label is not None))
 
 
-def get_or_create_labels(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
+def get_or_create_labels(hub: Hub, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
     """The labels that an API call names; unknown ones are made, if the actor may."""
     return labels.get_or_create_labels(hub, repository, actor, names)
 
 
-def _assignment_details(hub: Sandbox, person: User, actor: User) -> dict[str, Any]:
+def _assignment_details(hub: Hub, person: User, actor: User) -> dict[str, Any]:
     return {"assignee": issue_serializer.user(hub, person), "assigner": issue_serializer.user(hub, actor)}
 
 
-def _emit_dependency(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, change: str) -> None:
+def _emit_dependency(hub: Hub, issue: Issue, blocker: Issue, actor: User, change: str) -> None:
     common_fields = {
         "blocked_issue_id": issue.id,
         "blocked_issue": issue_serializer.issue(hub, issue, webhook=True),
@@ -305,7 +303,7 @@ def _emit_dependency(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, ch
     )
 
 
-def _emit_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User, change: str) -> None:
+def _emit_sub_issue(hub: Hub, parent: Issue, child: Issue, actor: User, change: str) -> None:
     common_fields = {
         "sub_issue_id": child.id,
         "sub_issue": issue_serializer.issue(hub, child, webhook=True),

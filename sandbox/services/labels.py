@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from sandbox.http.errors import invalid
+from sandbox.errors import invalid
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import issue_events
 from sandbox.state.models import App, Issue, Label, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 DEFAULT_COLOR = "ededed"  # the colour of a label that came to be by being put on an issue
 MAX_NAME, MAX_DESCRIPTION, MAX_LABELS = 50, 100, 100
@@ -20,7 +17,7 @@ _COLOR = re.compile(r"[0-9a-fA-F]{6}")
 
 
 def add_label(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     name: str,
     color: str | None,
@@ -61,7 +58,7 @@ def check_name(repository: Repository, name: str, *, exclude: Label | None = Non
 
 
 def create(
-    hub: Sandbox, repository: Repository, actor: User, name: str, color: str | None, description: str | None
+    hub: Hub, repository: Repository, actor: User, name: str, color: str | None, description: str | None
 ) -> Label:
     """Make a label; sends `label` created."""
     label = add_label(hub, repository, name, color, description)
@@ -70,7 +67,7 @@ def create(
 
 
 def update(
-    hub: Sandbox,
+    hub: Hub,
     label: Label,
     actor: User,
     *,
@@ -99,7 +96,7 @@ def update(
         hub.emit(repository, "label", "edited", sender=actor, label=issue_serializer.label(hub, label), changes=changes)
 
 
-def delete(hub: Sandbox, label: Label, actor: User) -> None:
+def delete(hub: Hub, label: Label, actor: User) -> None:
     """Delete a label: it comes off every issue (one `unlabeled` each), then `label` deleted."""
     repository = label.repository
     for issue in repository.issues.values():
@@ -109,7 +106,7 @@ def delete(hub: Sandbox, label: Label, actor: User) -> None:
     hub.emit(repository, "label", "deleted", sender=actor, label=issue_serializer.label(hub, label))
 
 
-def get_or_create_labels(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
+def get_or_create_labels(hub: Hub, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
     """The labels of those names, each once; an unknown one is made, as GitHub does when it is put on an
     issue.
     """
@@ -120,7 +117,7 @@ def get_or_create_labels(hub: Sandbox, repository: Repository, actor: User, name
     return list(labels_by_id.values())
 
 
-def label_issue(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
+def label_issue(hub: Hub, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
     """Put labels on an issue; one `labeled` for each that was not on it. Raises ApiError 422 above 100
     labels.
     """
@@ -132,15 +129,13 @@ def label_issue(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User
         _record_change(hub, issue, label, "labeled", actor, via_app)
 
 
-def unlabel_issue(hub: Sandbox, issue: Issue, label: Label, actor: User, via_app: App | None = None) -> None:
+def unlabel_issue(hub: Hub, issue: Issue, label: Label, actor: User, via_app: App | None = None) -> None:
     """Take a label off an issue that has it; sends `unlabeled`."""
     issue.labels.remove(label)
     _record_change(hub, issue, label, "unlabeled", actor, via_app)
 
 
-def replace_labels(
-    hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None
-) -> None:
+def replace_labels(hub: Hub, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
     """Make these the labels of an issue: one webhook for each that comes or goes, none for those
     that stay.
     """
@@ -149,6 +144,6 @@ def replace_labels(
     label_issue(hub, issue, labels, actor, via_app)
 
 
-def _record_change(hub: Sandbox, issue: Issue, label: Label, action: str, actor: User, via_app: App | None) -> None:
+def _record_change(hub: Hub, issue: Issue, label: Label, action: str, actor: User, via_app: App | None) -> None:
     issue_events.record_event(hub, issue, action, actor, via_app, {"label": {"name": label.name, "color": label.color}})
     issue_events.emit(hub, issue, action, actor, label=issue_serializer.label(hub, label))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from sandbox.errors import ApiError
 from sandbox.git.objects import ZERO, Commit, RefChange
-from sandbox.http.errors import ApiError
+from sandbox.hub import Hub
 from sandbox.services import pulls
 from sandbox.services.pushes import after_push, mark_merged
 from sandbox.state.models import PullRequest, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 METHODS = ("merge", "squash", "rebase")
 
@@ -45,7 +42,7 @@ def _check_mergeable(pull: PullRequest, method: str, sha: str | None) -> None:
 
 
 async def merge_pull(
-    hub: Sandbox,
+    hub: Hub,
     pull: PullRequest,
     actor: User,
     *,
@@ -87,7 +84,7 @@ async def _require_up_to_date(pull: PullRequest) -> None:
 
 
 async def _merge_commit(
-    hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
+    hub: Hub, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
 ) -> str | None:
     git = pull.repository.git
     merge = await git.merge(base, pull.head_sha)
@@ -106,7 +103,7 @@ async def _merge_commit(
 
 
 async def _squash_commit(
-    hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
+    hub: Hub, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
 ) -> str | None:
     git = pull.repository.git
     merge = await git.merge(base, pull.head_sha)
@@ -126,7 +123,7 @@ async def _squash_commit(
 
 
 async def _rebase_commits(
-    hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
+    hub: Hub, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
 ) -> str | None:
     """Replay the commits one by one onto the base; titles and messages are kept, as on GitHub."""
     git = pull.repository.git
@@ -159,7 +156,7 @@ def _commit_message(title: str, message: str | None, default: str) -> str:
 
 
 async def merge_branches(
-    hub: Sandbox, repository: Repository, actor: User, *, base: str, head: str, message: str | None = None
+    hub: Hub, repository: Repository, actor: User, *, base: str, head: str, message: str | None = None
 ) -> str | None:
     """Merge a branch or commit into a branch; gives the new commit, None when there was nothing to merge.
 
@@ -191,7 +188,7 @@ async def merge_branches(
     return merge_sha
 
 
-async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expected_head: str | None = None) -> None:
+async def update_branch(hub: Hub, pull: PullRequest, actor: User, *, expected_head: str | None = None) -> None:
     """Merge the base of a pull request into its branch, as a commit of the actor's.
 
     As on GitHub it is accepted first and done a moment later; a push that comes in between wins. Raises ApiError 422

@@ -7,17 +7,15 @@ conflicts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions import triggers
+from sandbox.errors import ApiError, invalid
 from sandbox.git.objects import Identity
-from sandbox.http.errors import ApiError, invalid
+from sandbox.hub import Hub
 from sandbox.serializers import pulls as pull_serializer
 from sandbox.services import issues
 from sandbox.state.models import App, Issue, PullRequest, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 GITHUB_IDENTITY = Identity("GitHub", "noreply@github.com")
 
@@ -27,7 +25,7 @@ def identity(user: User) -> Identity:
     return Identity(user.name or user.login, user.commit_email)
 
 
-def emit(hub: Sandbox, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
+def emit(hub: Hub, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
     """Send a `pull_request` webhook; gives what it said, for the workflows that listen."""
     pull_payload = pull_serializer.pull_request(hub, pull)
     hub.emit(
@@ -49,7 +47,7 @@ def _validation_error(message: str) -> ApiError:
 
 
 async def open_pull(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     actor: User,
     *,
@@ -124,7 +122,7 @@ def reset_mergeability(pull: PullRequest) -> None:
 
 
 def schedule_mergeability_check(
-    hub: Sandbox,
+    hub: Hub,
     pull: PullRequest,
     action: str | None = None,
     actor: User | None = None,
@@ -141,7 +139,7 @@ def schedule_mergeability_check(
     hub.spawn(check(), name=f"mergeability of #{pull.number}")
 
 
-async def check_mergeability(hub: Sandbox, pull: PullRequest) -> str | None:
+async def check_mergeability(hub: Hub, pull: PullRequest) -> str | None:
     """Merge head and base in memory; gives the test merge (`refs/pull/N/merge`), or None on conflict."""
     git, head, base = pull.repository.git, pull.head_sha, pull.base_sha
     if pull.state != "open":
@@ -212,7 +210,7 @@ def unmet_rule(pull: PullRequest) -> str | None:
 
 
 async def edit(
-    hub: Sandbox,
+    hub: Hub,
     pull: PullRequest,
     actor: User,
     *,
@@ -244,7 +242,7 @@ async def edit(
         emit(hub, pull, "edited", actor, changes=changes)
 
 
-def set_draft(hub: Sandbox, pull: PullRequest, actor: User, *, draft: bool) -> None:
+def set_draft(hub: Hub, pull: PullRequest, actor: User, *, draft: bool) -> None:
     """Turn a pull request into a draft, or mark it ready for review."""
     if pull.draft != draft:
         pull.draft = draft
@@ -253,12 +251,12 @@ def set_draft(hub: Sandbox, pull: PullRequest, actor: User, *, draft: bool) -> N
         emit(hub, pull, "converted_to_draft" if draft else "ready_for_review", actor)
 
 
-def close(hub: Sandbox, pull: PullRequest, actor: User) -> None:
+def close(hub: Hub, pull: PullRequest, actor: User) -> None:
     """Close without merging."""
     issues.close(hub, pull.issue, actor)
 
 
-async def reopen(hub: Sandbox, pull: PullRequest, actor: User) -> None:
+async def reopen(hub: Hub, pull: PullRequest, actor: User) -> None:
     """Open again. Raises ApiError 422 when it was merged or its branch is gone."""
     if pull.state == "open":
         return

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.actions import triggers
 from sandbox.git.objects import EMPTY_TREE, ZERO, RefChange
+from sandbox.hub import Hub
 from sandbox.serializers import code as code_serializer
 from sandbox.services import checks, closing_keywords, issues, pulls
 from sandbox.state.models import PullRequest, Repository, User
 
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-
 MAX_COMMITS = 2048  # GitHub lists no more in a push
 
 
-async def after_push(hub: Sandbox, repository: Repository, changes: Sequence[RefChange], actor: User) -> None:
+async def after_push(hub: Hub, repository: Repository, changes: Sequence[RefChange], actor: User) -> None:
     """Tell the world of moved branches and tags, in GitHub's order; other refs are nobody's business."""
     for change in changes:
         if change.before == change.after or not change.ref.startswith(("refs/heads/", "refs/tags/")):
@@ -35,7 +33,7 @@ async def after_push(hub: Sandbox, repository: Repository, changes: Sequence[Ref
 
 
 async def _emit_push(
-    hub: Sandbox, repository: Repository, change: RefChange, actor: User, new_commits: Sequence[Any]
+    hub: Hub, repository: Repository, change: RefChange, actor: User, new_commits: Sequence[Any]
 ) -> dict[str, Any]:
     git = repository.git
     commits = []
@@ -76,7 +74,7 @@ async def _new_commits(repository: Repository, change: RefChange) -> list[Any]:
 
 
 async def _update_pulls(
-    hub: Sandbox, repository: Repository, change: RefChange, actor: User, new_shas: Set[str] | None
+    hub: Hub, repository: Repository, change: RefChange, actor: User, new_shas: Set[str] | None
 ) -> None:
     """`came` are the commits that were put on top; None where it did not simply go on."""
     branch = change.ref.removeprefix("refs/heads/")
@@ -87,7 +85,7 @@ async def _update_pulls(
             await _base_moved(hub, pull, change, actor, new_shas)
 
 
-async def _head_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor: User) -> None:
+async def _head_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: User) -> None:
     if change.after == ZERO:
         pulls.close(hub, pull, actor)
         return
@@ -102,9 +100,7 @@ async def _head_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor:
     pulls.schedule_mergeability_check(hub, pull, "synchronize", actor, payload)
 
 
-async def _base_moved(
-    hub: Sandbox, pull: PullRequest, change: RefChange, actor: User, new_shas: Set[str] | None
-) -> None:
+async def _base_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: User, new_shas: Set[str] | None) -> None:
     if change.after == ZERO:
         pulls.close(hub, pull, actor)
         return
@@ -121,7 +117,7 @@ async def _base_moved(
     pulls.reset_mergeability(pull)
 
 
-def mark_merged(hub: Sandbox, pull: PullRequest, actor: User, merge_sha: str) -> None:
+def mark_merged(hub: Hub, pull: PullRequest, actor: User, merge_sha: str) -> None:
     """A pull request is merged: state, webhook, and the issues its text closes."""
     now = hub.now()
     pull.merged, pull.merged_at, pull.merged_by, pull.merge_commit_sha = True, now, actor, merge_sha

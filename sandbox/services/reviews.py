@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.http.errors import ApiError
+from sandbox.errors import ApiError
+from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.serializers import pulls as pull_serializer
 from sandbox.services.pulls import refresh_state
 from sandbox.state.models import PullRequest, Review, ReviewComment, User
 
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-
 STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
 
-def _emit(hub: Sandbox, review: Review, action: str, sender: User) -> None:
+def _emit(hub: Hub, review: Review, action: str, sender: User) -> None:
     hub.emit(
         review.pull.repository,
         "pull_request_review",
@@ -29,7 +27,7 @@ def _emit(hub: Sandbox, review: Review, action: str, sender: User) -> None:
 
 
 def create_review(
-    hub: Sandbox,
+    hub: Hub,
     pull: PullRequest,
     actor: User,
     *,
@@ -69,7 +67,7 @@ def _validate(review: Review, event: str | None, *, has_comments: bool) -> None:
         raise ApiError(422, "Unprocessable Entity", errors=["Body can't be blank"])
 
 
-def submit(hub: Sandbox, review: Review, actor: User, event: str, body: str = "") -> None:
+def submit(hub: Hub, review: Review, actor: User, event: str, body: str = "") -> None:
     """Submit a pending review. Raises ApiError 422 as GitHub does."""
     review.body = body or review.body
     has_comments = any(comment.review is review for comment in review.pull.review_comments)
@@ -82,7 +80,7 @@ def submit(hub: Sandbox, review: Review, actor: User, event: str, body: str = ""
     _emit(hub, review, "submitted", actor)
 
 
-def dismiss(hub: Sandbox, review: Review, actor: User, message: str) -> None:
+def dismiss(hub: Hub, review: Review, actor: User, message: str) -> None:
     """Take a verdict back. Raises ApiError 422 when there is none to take back."""
     if review.state not in ("APPROVED", "CHANGES_REQUESTED"):
         raise ApiError(
@@ -96,7 +94,7 @@ def dismiss(hub: Sandbox, review: Review, actor: User, message: str) -> None:
 
 
 def add_comment(
-    hub: Sandbox, pull: PullRequest, actor: User, fields: dict[str, Any], *, review: Review | None = None
+    hub: Hub, pull: PullRequest, actor: User, fields: dict[str, Any], *, review: Review | None = None
 ) -> ReviewComment:
     """Write a comment on a line (or a whole file) of the diff. Raises ApiError 422 without path or text."""
     body, path = fields.get("body"), fields.get("path")
@@ -122,7 +120,7 @@ def add_comment(
     return comment
 
 
-def emit_comment(hub: Sandbox, comment: ReviewComment, action: str, sender: User, **fields: Any) -> None:
+def emit_comment(hub: Hub, comment: ReviewComment, action: str, sender: User, **fields: Any) -> None:
     """Send a `pull_request_review_comment` webhook."""
     hub.emit(
         comment.pull.repository,
@@ -135,7 +133,7 @@ def emit_comment(hub: Sandbox, comment: ReviewComment, action: str, sender: User
     )
 
 
-def request_reviewers(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
+def request_reviewers(hub: Hub, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
     """Ask people for a review. Raises ApiError 422 for the author and for people without access."""
     for user in reviewers:
         if user is pull.user:
@@ -152,7 +150,7 @@ def request_reviewers(hub: Sandbox, pull: PullRequest, actor: User, reviewers: S
             _emit_review_request(hub, pull, actor, user, "review_requested")
 
 
-def remove_reviewers(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
+def remove_reviewers(hub: Hub, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
     """Ask no longer."""
     for user in reviewers:
         if user in pull.requested_reviewers:
@@ -160,7 +158,7 @@ def remove_reviewers(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Se
             _emit_review_request(hub, pull, actor, user, "review_request_removed")
 
 
-def _emit_review_request(hub: Sandbox, pull: PullRequest, actor: User, user: User, action: str) -> None:
+def _emit_review_request(hub: Hub, pull: PullRequest, actor: User, user: User, action: str) -> None:
     hub.emit(
         pull.repository,
         "pull_request",

@@ -7,13 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from sandbox.http.errors import ApiError, invalid
+from sandbox.errors import ApiError, invalid
+from sandbox.hub import Hub
 from sandbox.state.models import Issue
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 IssueFilter = Callable[[Issue], bool]
 _TERM = re.compile(r'(-?)(?:([a-z-]+):)?("[^"]*"|\S+)')
@@ -37,7 +34,7 @@ _NO: dict[str, IssueFilter] = {
 }
 
 
-def search_issues(hub: Sandbox, query: str) -> list[Issue]:
+def search_issues(hub: Hub, query: str) -> list[Issue]:
     """The issues and pull requests that a query means, newest first. Raises ApiError 422 for what it cannot
     read.
     """

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sandbox.clock import timestamp
-from sandbox.http.errors import invalid
+from sandbox.errors import invalid
+from sandbox.hub import Hub
 from sandbox.serializers import base
 from sandbox.serializers import code as code_serializer
 from sandbox.state.models import CommitStatus, Repository, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 STATES = ("error", "failure", "pending", "success")
 
 
 def create(
-    hub: Sandbox,
+    hub: Hub,
     repository: Repository,
     actor: User,
     sha: str,

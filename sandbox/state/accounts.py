@@ -1,156 +1,83 @@
-"""Who and what there is: people, organisations and repositories, each made once and found again by name."""
+"""Accounts (people, bots, organisations), GitHub Apps, and the roles that people have in repositories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
-from sandbox.actors.people import Person
-from sandbox.git.objects import Identity
-from sandbox.git.repository import GitRepository
-from sandbox.services import labels
-from sandbox.state.models import Account, Organisation, Repository, Role, User, check_full_name
+from sandbox.state.ids import Node, node_id
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sandbox.clock import Clock
-    from sandbox.sandbox import Sandbox
-
-DEFAULT_LABELS = (
-    ("bug", "d73a4a", "Something isn't working"),
-    ("documentation", "0075ca", "Improvements or additions to documentation"),
-    ("duplicate", "cfd3d7", "This issue or pull request already exists"),
-    ("enhancement", "a2eeef", "New feature or request"),
-    ("good first issue", "7057ff", "Good for newcomers"),
-    ("help wanted", "008672", "Extra attention is needed"),
-    ("invalid", "e4e669", "This doesn't seem right"),
-    ("question", "d876e3", "Further information is requested"),
-    ("wontfix", "ffffff", "This will not be worked on"),
-)
+Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
+ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
 
 
-class Accounts:
-    """The part of the sandbox that knows people, organisations and repositories, and gives out ids."""
+def role_at_least(role: Role, required: Role) -> bool:
+    """Whether a role includes another: admin includes all, none only itself."""
+    return ROLES.index(role) >= ROLES.index(required)
 
-    def __init__(self, root: Path, clock: Clock) -> None:
-        self.root = root
-        self.clock = clock
-        self.users: dict[str, User] = {}
-        self.organisations: dict[str, Organisation] = {}
-        self.repositories: dict[int, Repository] = {}
-        self.former_names: dict[str, int] = {}
-        self._last_id = 10_000_000
+
+@dataclass(eq=False, kw_only=True)
+class User(Node):
+    """A person (`type` User) or the bot of an App (`type` Bot, login `slug[bot]`)."""
+
+    login: str
+    type: Literal["User", "Bot"] = "User"
+    name: str | None = None
+    email: str | None = None
+    created_at: datetime = field(repr=False)
 
     @property
-    def _hub(self) -> Sandbox:
-        # There is no registry but the sandbox: it is split over files, not over objects.
-        return cast("Sandbox", self)
+    def node_id(self) -> str:
+        """The GraphQL id."""
+        return node_id("BOT" if self.type == "Bot" else "U", self.id)
 
-    def now(self) -> datetime:
-        """The time by the sandbox's clock."""
-        return self.clock.now()
+    @property
+    def commit_email(self) -> str:
+        """The address that commits made on GitHub in this person's name carry."""
+        return f"{self.id}+{self.login}@users.noreply.github.com"
 
-    def new_id(self) -> int:
-        """A number that nothing else in this sandbox has: far from issue numbers, so that a mix-up shows."""
-        self._last_id += 1
-        return self._last_id
 
-    def organisation(self, login: str) -> Organisation:
-        """The organisation of that login; made when there is none."""
-        organisation = self.organisations.get(login.lower())
-        if organisation is None:
-            organisation = Organisation(id=self.new_id(), login=login, created_at=self.now())
-            self.organisations[login.lower()] = organisation
-        return organisation
+@dataclass(eq=False, kw_only=True)
+class Organisation(Node):
+    """An organisation: owns repositories and Apps."""
 
-    def user(self, login: str, *, name: str | None = None, email: str | None = None) -> Person:
-        """The person of that login; made when there is none. Raises ValueError when it is a bot's."""
-        user = self.users.get(login.lower())
-        if user is None:
-            user = Person(hub=self._hub, id=self.new_id(), login=login, name=name, email=email, created_at=self.now())
-            self.users[login.lower()] = user
-        if not isinstance(user, Person):
-            raise ValueError(f"{login} is a bot, not a person")
-        return user
+    node_prefix: ClassVar[str] = "O"
+    login: str
+    members: dict[int, User] = field(default_factory=dict, repr=False)
+    created_at: datetime = field(repr=False)
+    type: Literal["Organization"] = "Organization"
 
-    def bot(self, login: str, *, number: int | None = None) -> User:
-        """A bot user of that login (`name[bot]`); made when there is none."""
-        user = self.users.get(login.lower())
-        if user is None:
-            user = User(hub=self._hub, id=number or self.new_id(), login=login, type="Bot", created_at=self.now())
-            self.users[login.lower()] = user
-        return user
 
-    def account(self, login: str) -> Account | None:
-        """The person, bot or organisation of that login."""
-        return self.organisations.get(login.lower()) or self.users.get(login.lower())
+Account = User | Organisation
 
-    def repository(
-        self,
-        full_name: str,
-        *,
-        files: Mapping[str, str | bytes] | None = None,
-        private: bool = False,
-        default_branch: str = "main",
-        description: str | None = None,
-    ) -> Repository:
-        """The repository `owner/name`; made, with GitHub's default labels and one commit of `files`, when
-        there is none.
 
-        The owner is the organisation or person of that login; an unknown owner becomes an organisation.
-        """
-        existing = self.find_repository(full_name)
-        if existing is not None:
-            return existing
-        login, name = check_full_name(full_name)
-        owner = self.account(login) or self.organisation(login)
-        now = self.now()
-        person = owner if isinstance(owner, User) else None
-        author = Identity(
-            person.login if person else owner.login,
-            person.commit_email if person else f"{owner.login}@users.noreply.github.com",
-        )
-        repository = Repository(
-            hub=self._hub,
-            id=self.new_id(),
-            owner=owner,
-            name=name,
-            git=GitRepository.create(
-                self.root / owner.login / f"{name}.git",
-                {"README.md": f"# {name}\n"} if files is None else files,
-                author=author,
-                when=now,
-                default_branch=default_branch,
-            ),
-            private=private,
-            default_branch=default_branch,
-            description=description,
-            created_at=now,
-            updated_at=now,
-            pushed_at=now,
-        )
-        self.repositories[repository.id] = repository
-        for label, color, text in DEFAULT_LABELS:
-            labels.add_label(self._hub, repository, label, color, text, default=True)
-        return repository
+@dataclass(eq=False, kw_only=True)
+class App(Node):
+    """A GitHub App: its key, its webhook, its permissions and the events it subscribed to."""
 
-    def find_repository(self, full_name: str) -> Repository | None:
-        """The repository of that name, whatever its case, or None."""
-        lowered = full_name.lower()
-        return next(
-            (repository for repository in self.repositories.values() if repository.full_name.lower() == lowered), None
-        )
+    node_prefix: ClassVar[str] = "A"
+    slug: str
+    name: str
+    owner: Account = field(repr=False)
+    bot: User = field(repr=False)
+    private_key: str = field(repr=False)
+    public_key: str = field(repr=False)
+    client_id: str
+    webhook_url: str | None
+    secret: str | None = field(repr=False)
+    permissions: dict[str, str]
+    events: list[str]
+    hook_id: int
+    created_at: datetime = field(repr=False)
+    description: str = ""
 
-    def rename(self, repository: Repository, name: str) -> None:
-        """Give a repository a new name; requests by the old one are answered 301 from now on."""
-        self.former_names[repository.full_name.lower()] = repository.id
-        repository.name = check_full_name(f"{repository.owner.login}/{name}")[1]
 
-    def grant(self, repository: Repository, person: User, role: Role) -> None:
-        """Give a person a role: read, triage, write, maintain, admin; `none` takes it away."""
-        if role == "none":
-            repository.grants.pop(person.id, None)
-        else:
-            repository.grants[person.id] = role
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest that its owner confirmed. Its code can be used once, within an hour."""
+
+    content: Mapping[str, Any]
+    owner: Account
+    expires_at: datetime

@@ -1,27 +1,19 @@
-"""The state of the sandbox: people, Apps, repositories, issues, checks. Plain objects that tests read
-directly.
+"""Repositories and what is filed in them: issues, pull requests, checks, workflow runs, installations.
 
-What changes them, and tells the world by webhooks, lives beside this file: `issues.py`, `labels.py`,
-`comments.py`, `checks.py`, `pulls.py`, … What GitHub shows of them is written by `render.py`.
+These objects refer to each other, so they share a module. `services/` changes them and sends webhooks;
+`serializers/` writes them as GitHub's JSON.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
-from sandbox.state.account_models import ROLES, Account, App, Installation, Organisation, Role, User, role_at_least
-from sandbox.state.check_models import CheckRun, CheckSuite, CommitStatus
-from sandbox.state.ids import node_id
-from sandbox.state.pull_models import PullRequest, Review, ReviewComment
-from sandbox.state.run_models import WorkflowJob, WorkflowRun, WorkflowStep
-
-if TYPE_CHECKING:
-    from sandbox.git.repository import GitRepository
-    from sandbox.sandbox import Sandbox
+from sandbox.git.repository import GitRepository
+from sandbox.state.accounts import ROLES, Account, App, Organisation, Role, User, role_at_least
+from sandbox.state.ids import Node, node_id
 
 __all__ = [
     "ROLES",
@@ -46,48 +38,37 @@ __all__ = [
     "WorkflowJob",
     "WorkflowRun",
     "WorkflowStep",
-    "node_id",
     "role_at_least",
 ]
 
 
 @dataclass(eq=False, kw_only=True)
-class Label:
+class Label(Node):
     """A label of a repository."""
 
-    id: int
+    node_prefix: ClassVar[str] = "LA"
     repository: Repository = field(repr=False)
     name: str
     color: str
     description: str | None = None
     default: bool = False
 
-    @property
-    def node_id(self) -> str:
-        """The GraphQL id."""
-        return node_id("LA", self.id)
-
 
 @dataclass(eq=False, kw_only=True)
-class Reaction:
+class Reaction(Node):
     """One person's reaction to an issue or a comment."""
 
-    id: int
+    node_prefix: ClassVar[str] = "REA"
     user: User
     content: str
     created_at: datetime = field(repr=False)
 
-    @property
-    def node_id(self) -> str:
-        """The GraphQL id."""
-        return node_id("REA", self.id)
-
 
 @dataclass(eq=False, kw_only=True)
-class Comment:
+class Comment(Node):
     """A comment on an issue or on a pull request's conversation."""
 
-    id: int
+    node_prefix: ClassVar[str] = "IC"
     issue: Issue = field(repr=False)
     user: User
     body: str
@@ -98,23 +79,18 @@ class Comment:
     reactions: list[Reaction] = field(default_factory=list)
 
     @property
-    def node_id(self) -> str:
-        """The GraphQL id."""
-        return node_id("IC", self.id)
-
-    @property
     def reaction_names(self) -> list[str]:
         """The contents of the reactions, oldest first."""
         return [reaction.content for reaction in self.reactions]
 
 
 @dataclass(eq=False, kw_only=True)
-class IssueEvent:
+class IssueEvent(Node):
     """A line of an issue's history; `details` holds what GitHub adds for that kind of event, ready
     for JSON.
     """
 
-    id: int
+    node_prefix: ClassVar[str] = "EV"
     issue: Issue = field(repr=False)
     event: str
     actor: User
@@ -122,17 +98,11 @@ class IssueEvent:
     details: dict[str, Any] = field(default_factory=dict)
     via_app: App | None = field(default=None, repr=False)
 
-    @property
-    def node_id(self) -> str:
-        """The GraphQL id."""
-        return node_id("EV", self.id)
-
 
 @dataclass(eq=False, kw_only=True)
-class Issue:
+class Issue(Node):
     """An issue; a pull request is an issue with a `pull`."""
 
-    id: int
     repository: Repository = field(repr=False)
     number: int
     title: str
@@ -171,11 +141,242 @@ class Issue:
 
 
 @dataclass(eq=False, kw_only=True)
-class Repository:
+class PullRequest(Node):
+    """What makes an issue a pull request: branches, commits, merge."""
+
+    node_prefix: ClassVar[str] = "PR"
+    issue: Issue = field(repr=False)
+    head_ref: str
+    head_sha: str
+    base_ref: str
+    base_sha: str
+    draft: bool = False
+    merged: bool = False
+    merged_at: datetime | None = None
+    merged_by: User | None = None
+    merge_commit_sha: str | None = None
+    mergeable: bool | None = None
+    mergeable_state: str = "unknown"
+    reviews: list[Review] = field(default_factory=list, repr=False)
+    review_comments: list[ReviewComment] = field(default_factory=list, repr=False)
+    requested_reviewers: list[User] = field(default_factory=list, repr=False)
+    auto_merge: dict[str, Any] | None = None
+    commits: frozenset[str] = frozenset()  # that the head has and the base has not
+    additions: int = 0
+    deletions: int = 0
+    changed_files: int = 0
+    conflicts: tuple[str, ...] = ()
+
+    @property
+    def repository(self) -> Repository:
+        """Where it is; heads from forks are not modelled."""
+        return self.issue.repository
+
+    @property
+    def number(self) -> int:
+        """Its number, shared with the issues of the repository."""
+        return self.issue.number
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        return self.issue.title
+
+    @property
+    def body(self) -> str | None:
+        """Its text."""
+        return self.issue.body
+
+    @property
+    def user(self) -> User:
+        """Who opened it."""
+        return self.issue.user
+
+    @property
+    def state(self) -> Literal["open", "closed"]:
+        """Open or closed; merged ones are closed."""
+        return self.issue.state
+
+
+@dataclass(eq=False, kw_only=True)
+class Review(Node):
+    """A review of a pull request."""
+
+    node_prefix: ClassVar[str] = "PRR"
+    pull: PullRequest = field(repr=False)
+    user: User
+    state: str
+    body: str
+    commit_id: str
+    submitted_at: datetime = field(repr=False)
+
+
+@dataclass(eq=False, kw_only=True)
+class ReviewComment(Node):
+    """A comment on a line of a pull request's diff."""
+
+    node_prefix: ClassVar[str] = "PRRC"
+    pull: PullRequest = field(repr=False)
+    review: Review | None = field(repr=False)
+    user: User
+    body: str
+    path: str
+    commit_id: str
+    created_at: datetime = field(repr=False)
+    updated_at: datetime = field(repr=False)
+    line: int | None = None
+    side: str = "RIGHT"
+    start_line: int | None = None
+    diff_hunk: str = ""
+    in_reply_to: int | None = None
+    reactions: list[Reaction] = field(default_factory=list, repr=False)
+
+
+@dataclass(eq=False, kw_only=True)
+class CheckSuite(Node):
+    """All check runs of one App on one commit."""
+
+    node_prefix: ClassVar[str] = "CS"
+    repository: Repository = field(repr=False)
+    app: App = field(repr=False)
+    head_sha: str
+    head_branch: str | None
+    created_at: datetime = field(repr=False)
+    updated_at: datetime = field(repr=False)
+    before: str | None = None
+    after: str | None = None
+    runs: list[CheckRun] = field(default_factory=list, repr=False)
+    status: str = "queued"
+    conclusion: str | None = None
+
+    @property
+    def latest_runs(self) -> list[CheckRun]:
+        """The newest run of each name; older ones were replaced by them."""
+        return list({run.name: run for run in self.runs}.values())
+
+
+@dataclass(eq=False, kw_only=True)
+class CheckRun(Node):
+    """One check on a commit."""
+
+    node_prefix: ClassVar[str] = "CR"
+    suite: CheckSuite = field(repr=False)
+    name: str
+    status: str = "queued"
+    conclusion: str | None = None
+    external_id: str = ""
+    details_url: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    title: str | None = None
+    summary: str | None = None
+    text: str | None = None
+    annotations: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    actions: list[dict[str, str]] = field(default_factory=list, repr=False)
+
+    @property
+    def head_sha(self) -> str:
+        """The commit it is about."""
+        return self.suite.head_sha
+
+    @property
+    def repository(self) -> Repository:
+        """Where it is."""
+        return self.suite.repository
+
+    @property
+    def app(self) -> App:
+        """Who made it: only Apps make check runs."""
+        return self.suite.app
+
+
+@dataclass(eq=False, kw_only=True)
+class CommitStatus(Node):
+    """A commit status, the older cousin of the check run."""
+
+    node_prefix: ClassVar[str] = "SC"
+    repository: Repository = field(repr=False)
+    sha: str
+    state: str
+    context: str
+    description: str | None
+    target_url: str | None
+    creator: User
+    created_at: datetime = field(repr=False)
+    updated_at: datetime = field(repr=False)
+
+
+@dataclass(eq=False, kw_only=True)
+class WorkflowStep:
+    """One step of a job."""
+
+    name: str
+    number: int
+    status: str = "queued"
+    conclusion: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class WorkflowJob(Node):
+    """One job of a run's attempt, with its log."""
+
+    node_prefix: ClassVar[str] = "CR"
+    run: WorkflowRun = field(repr=False)
+    attempt: int
+    name: str
+    check_run: CheckRun | None = field(default=None, repr=False)
+    status: str = "queued"
+    conclusion: str | None = None
+    created_at: datetime = field(repr=False)
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    steps: list[WorkflowStep] = field(default_factory=list, repr=False)
+    log: str = field(default="", repr=False)
+
+
+@dataclass(eq=False, kw_only=True)
+class WorkflowRun(Node):
+    """One run of a workflow."""
+
+    node_prefix: ClassVar[str] = "WFR"
+    repository: Repository = field(repr=False)
+    workflow_id: int
+    path: str
+    name: str
+    display_title: str
+    number: int
+    event: str
+    head_branch: str
+    head_sha: str
+    actor: User
+    created_at: datetime = field(repr=False)
+    updated_at: datetime = field(repr=False)
+    started_at: datetime = field(repr=False)
+    attempt: int = 1
+    status: str = "queued"
+    conclusion: str | None = None
+    check_suite: CheckSuite | None = field(default=None, repr=False)
+    pulls: list[PullRequest] = field(default_factory=list, repr=False)
+    jobs: list[WorkflowJob] = field(default_factory=list, repr=False)
+    inputs: dict[str, Any] = field(default_factory=dict, repr=False)
+    payload: dict[str, Any] = field(default_factory=dict, repr=False)
+    ref: str = field(default="", repr=False)
+    checkout_sha: str = field(default="", repr=False)
+    triggering_actor: User | None = field(default=None, repr=False)
+
+    @property
+    def latest_jobs(self) -> list[WorkflowJob]:
+        """The jobs of the newest attempt."""
+        return [job for job in self.jobs if job.attempt == self.attempt]
+
+
+@dataclass(eq=False, kw_only=True)
+class Repository(Node):
     """A repository: its settings, who may do what, its git, and everything filed in it."""
 
-    hub: Sandbox = field(repr=False)
-    id: int
+    node_prefix: ClassVar[str] = "R"
     owner: Account = field(repr=False)
     name: str
     git: GitRepository = field(repr=False)
@@ -206,11 +407,6 @@ class Repository:
     def full_name(self) -> str:
         """`owner/name`."""
         return f"{self.owner.login}/{self.name}"
-
-    @property
-    def node_id(self) -> str:
-        """The GraphQL id."""
-        return node_id("R", self.id)
 
     def next_number(self) -> int:
         """The number of the next issue or pull request; both share one sequence."""
@@ -258,12 +454,20 @@ class Repository:
         return self.owner is user or self.grants.get(user.id, "none") != "none"
 
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+@dataclass(eq=False, kw_only=True)
+class Installation(Node):
+    """An App on an account, with the repositories it was given (all of the account's when `selection` is
+    all).
+    """
 
-
-def check_full_name(full_name: str) -> tuple[str, str]:
-    """Split `owner/name`. Raises ValueError, with what is wrong, for anything else."""
-    owner, _, name = full_name.partition("/")
-    if not (_NAME.fullmatch(owner) and _NAME.fullmatch(name)) or name in {".", ".."}:
-        raise ValueError(f"a repository is called owner/name (letters, digits, . _ -), not {full_name!r}")
-    return owner, name
+    node_prefix: ClassVar[str] = "MDIz"
+    app: App
+    account: Account = field(repr=False)
+    repositories: list[Repository] = field(repr=False)
+    selection: Literal["all", "selected"] = "selected"
+    permissions: dict[str, str] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+    created_at: datetime = field(repr=False)
+    updated_at: datetime = field(repr=False)
+    suspended_at: datetime | None = None
+    suspended_by: User | None = None

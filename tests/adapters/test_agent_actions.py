@@ -275,7 +275,7 @@ async def test_an_event_without_a_workflow_is_reported(stage: Stage) -> None:
 
 @BOTH
 async def test_a_disabled_workflow_is_reported(stage: Stage, spec: ActionsAgent) -> None:
-    [workflow] = await stage.hub.actions.register(stage.shop)
+    [workflow] = await stage.hub.workflow_index.register(stage.shop)
     workflow.state = "disabled_manually"
     (problem,) = await ADAPTER.probe(stage.site, spec)
     assert problem == "`.github/workflows/agent.yml` is disabled (`disabled_manually`): enable it under Actions."

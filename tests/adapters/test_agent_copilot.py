@@ -43,8 +43,8 @@ async def test_it_is_assigned_with_the_hand_off(stage: Stage) -> None:
     assert stage.agent.account in stage.issue.assignees
     [work] = stage.agent.works
     assert work.asked_by is stage.alice
-    assert "total([1, 2]) is 3" in work.said
-    assert "`Closes #1`" in work.said
+    assert "total([1, 2]) is 3" in work.instructions
+    assert "`Closes #1`" in work.instructions
     [sent] = [r.body for r in stage.hub.requests if r.operation_id == "issues/add-assignees"]
     assert {k: v for k, v in sent["agent_assignment"].items() if k != "custom_instructions"} == {
         "target_repo": "acme/shop",
@@ -65,8 +65,8 @@ async def test_a_long_hand_off_stands_below_the_issue_before_it_is_assigned(stag
     assert len(stage.issue.comments) == 3
     assert sum(comment.body.count("Much to do.") for comment in stage.issue.comments) == 9000
     [work] = stage.agent.works
-    assert f"issuecomment-{stage.issue.comments[0].id}" in work.said
-    assert len(work.said) < 1000
+    assert f"issuecomment-{stage.issue.comments[0].id}" in work.instructions
+    assert len(work.instructions) < 1000
 
 
 async def test_after_an_unclear_answer_it_is_not_assigned_twice(stage: Stage) -> None:
@@ -148,7 +148,7 @@ async def test_another_kind_is_none_of_its_business(stage: Stage) -> None:
 
 
 async def test_assigned_and_not_begun_is_queued_for_a_while(stage: Stage) -> None:
-    stage.agent.waits = 10_000
+    stage.agent.start_delay_seconds = 10_000
     session = await start(stage)
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
@@ -165,7 +165,7 @@ async def test_its_eyes_are_a_sign_of_life_of_this_assignment_only(stage: Stage)
     assert news is not None
     assert news.state == "working"
     await stage.advance(minutes=20)
-    stage.agent.waits = 10_000
+    stage.agent.start_delay_seconds = 10_000
     session = await start(stage, 2)
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session, 2))
     assert news is not None
@@ -173,7 +173,7 @@ async def test_its_eyes_are_a_sign_of_life_of_this_assignment_only(stage: Stage)
 
 
 async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
-    stage.agent.waits = 10_000
+    stage.agent.start_delay_seconds = 10_000
     session = await start(stage)
     react(stage.hub, stage.issue.reactions, stage.alice, "eyes")
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))

@@ -46,7 +46,7 @@ async def test_only_the_agent_is_mentioned_with_the_hand_off(stage: Stage) -> No
     assert comment.body.startswith("@codex please take this task: #1, attempt 1.")
     assert "total([1, 2]) is 3" in comment.body
     [work] = stage.agent.works
-    assert work.said == comment.body
+    assert work.instructions == comment.body
     assert stage.hub.cloud_agents["copilot"].works == [], "names in the issue's text mention no agent"
     assert comment.body.count("@codex") == 1
 
@@ -124,7 +124,7 @@ async def test_its_eyes_and_its_words_are_signs_of_life_for_an_hour(stage: Stage
 
 
 async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
-    stage.agent.sees = False
+    stage.agent.reacts = False
     session = await start(stage)
     react(stage.hub, stage.issue.comments[0].reactions, stage.alice, "eyes")
     react(stage.hub, stage.issue.comments[0].reactions, stage.hub.bot("stranger[bot]"), "eyes")
@@ -153,7 +153,7 @@ async def test_its_pull_request_is_its_delivery(stage: Stage) -> None:
 
 
 async def test_a_run_that_ends_without_a_pull_request_is_not_reported(stage: Stage) -> None:
-    stage.agent.script, stage.agent.sees = FinishesWithoutPull(), False
+    stage.agent.script, stage.agent.reacts = FinishesWithoutPull(), False
     session = await start(stage)
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect("999")) is None, (

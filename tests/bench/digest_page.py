@@ -12,8 +12,8 @@ from adapters.database import store
 from adapters.database import tables as t
 from core.effects.base import UpsertDigest
 from core.task.model import Status, Task
-from sandbox.http.pipeline import RequestRecord
 from sandbox.http.rate_limits import WRITES, RateLimits
+from sandbox.state.requests import RequestRecord
 from tests.bench.environment import TIMEOUT_SECONDS, Environment, open_environment
 from tests.bench.figure import Figure
 from tests.builders import Story

@@ -55,7 +55,7 @@ class CloudStage(HubStage):
 
     async def delay_starts(self) -> None:
         """It takes its time."""
-        self.agent.waits = LATE
+        self.agent.start_delay_seconds = LATE
 
     async def begin_delayed_work(self) -> None:
         """That time is over."""

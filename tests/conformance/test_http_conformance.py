@@ -49,7 +49,7 @@ class ServiceStage(HubStage):
 
     async def delay_starts(self) -> None:
         """A minute passes before anything happens."""
-        self.agent.late = 60
+        self.agent.start_delay_seconds = 60
 
     async def begin_delayed_work(self) -> None:
         """It has passed."""
@@ -58,7 +58,7 @@ class ServiceStage(HubStage):
 
     def add_message(self, text: str) -> None:
         """Its message, where the service keeps them."""
-        self.agent.sessions[0].says.append(text)
+        self.agent.sessions[0].messages.append(text)
 
     def fail_next_start(self, answer_kind: str) -> None:
         """The service's next answer to a start."""

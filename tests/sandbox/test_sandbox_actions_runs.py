@@ -221,7 +221,7 @@ async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> Non
     assert "hello" in archive.read("0_a.txt").decode()
     assert len((await api(hub, token, "GET", f"{one}/attempts/1/jobs"))["jobs"]) == 1
     assert (await api(hub, token, "GET", f"{home}/jobs/{run.jobs[0].id}"))["name"] == "a"
-    ticket = hub.actions.sign(f"job {run.repository.id} {run.jobs[0].id}")
+    ticket = hub.workflow_index.sign(f"job {run.repository.id} {run.jobs[0].id}")
     assert "hello" in await api(hub, token, "GET", f"/_logs/{ticket}")
     hub.clock.advance(61)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
     await api(hub, token, "GET", f"/_logs/{ticket}", status=404)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Contract
-from sandbox.http.errors import ApiError
+from sandbox.errors import ApiError
 from sandbox.http.openapi_check import convert
 
 if TYPE_CHECKING:

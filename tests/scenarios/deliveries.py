@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 
 from adapters.database.codec import task_to_json
+from sandbox.state.deliveries import Delivery
 from sandbox.state.models import Issue
-from sandbox.webhooks import Delivery
 from tests.scenarios.world import World
 
 UNREACHABLE_URL = "http://127.0.0.1:9/webhook"

@@ -25,14 +25,14 @@ async def opened(world: World, **agents: Any) -> ServiceServer:
 async def test_a_service_does_a_task(world: World) -> None:
     """It is asked every minute, its answer is its acknowledgement, and its pull request comes from our branch."""
     services = await opened(world, cursor=agent("cursor"))
-    cursor = services.agent("cursor", WritesFiles(TAX), key="cursor-key", late=70, think=60)
+    cursor = services.agent("cursor", WritesFiles(TAX), key="cursor-key", start_delay_seconds=70, think=60)
 
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.written() == ["label agent:cursor", "#1 labels status:in-progress", "#1 card"]
     [session] = cursor.sessions
     assert f"[run]({services.url('cursor')}/pages/{session.id})" in world.card(issue)
-    assert session.told["source"] == {"repository": f"{world.hub.url}/acme/shop", "ref": "main"}
-    assert session.told["target"] == {"branchName": "task/1-1", "autoCreatePr": True}
+    assert session.body["source"] == {"repository": f"{world.hub.url}/acme/shop", "ref": "main"}
+    assert session.body["target"] == {"branchName": "task/1-1", "autoCreatePr": True}
 
     await world.advance(minutes=1)
     assert (await world.task(issue)).lease.acknowledged_at is None, "it has not begun"  # type: ignore[union-attr]
@@ -44,7 +44,7 @@ async def test_a_service_does_a_task(world: World) -> None:
     assert world.status(issue) == "done"
     assert world.written() == ["check conflict-first: success", *merge_lines(1, 2)]
     assert world.shop.git.read("main", "shop/tax.py") == TAX["shop/tax.py"]
-    assert [path for _, method, path in services.asked if method == "GET"] == [f"/v0/agents/{session.id}"] * 2
+    assert [path for _, method, path in services.requests if method == "GET"] == [f"/v0/agents/{session.id}"] * 2
 
 
 async def test_a_pull_request_that_says_nothing_is_known_by_its_session(world: World) -> None:
@@ -73,7 +73,7 @@ async def test_a_service_is_not_believed_about_the_work_of_others(world: World) 
     await world.alice.pushes(world.shop, "mine", {"mine.txt": "mine\n"}, "Mine")
     mine = await world.alice.opens_pull(world.shop, head="mine", title="My own thing")
     world.clock.advance(60)
-    services.agent("cursor", FinishesWithoutPull(), key="cursor-key", think=30, claims=mine.number)
+    services.agent("cursor", FinishesWithoutPull(), key="cursor-key", think=30, claimed_pull=mine.number)
 
     issue = await world.files("Add the tax rate", body(needs="tests"))
     await world.advance(minutes=1)

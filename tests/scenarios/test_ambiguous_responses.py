@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.actors.agents import WritesFiles
-from sandbox.faults.plan import ResponseFault
+from sandbox.faults.rules import ResponseFault
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.suite import full_only

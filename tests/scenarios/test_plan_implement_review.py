@@ -56,9 +56,9 @@ class Reviewer:
 
     async def __call__(self, work: Any) -> None:
         assert isinstance(work, CloudWork)
-        again = "requested changes" in work.said
-        found = re.search(r"^\[#(\d+)\]\(\S+\) at `([0-9a-f]{40})`, by `codex`", work.said, re.MULTILINE)
-        assert found, work.said
+        again = "requested changes" in work.instructions
+        found = re.search(r"^\[#(\d+)\]\(\S+\) at `([0-9a-f]{40})`, by `codex`", work.instructions, re.MULTILINE)
+        assert found, work.instructions
         text = "Good." if again else "Say what it means, @alice."
         review = {"event": "APPROVE" if again else "REQUEST_CHANGES", "body": text, "commit_id": found[2]}
         if not again:
@@ -126,10 +126,10 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     plan, first, fixed, review, better, again = packets = await sealed(world, issue)
     accounted(plan, first, fixed, review, better, again)
     # What each got is what was sealed: as JSON, in a request or a dispatch, or as the text of a comment.
-    assert [session.told["packet"] for session in oracle.sessions] == [plan]
+    assert [session.body["packet"] for session in oracle.sessions] == [plan]
     assert [work.packet for work in codex.works] == [first, fixed, better]
     for work, packet in zip(claude.works, (review, again), strict=True):
-        assert handoff_text(packet).strip() in work.said
+        assert handoff_text(packet).strip() in work.instructions
     assert json.loads(json.dumps(packets)) == packets
     assert {"dispatch task/3-2 to codex", "dispatch task/3-3 to codex", "dispatch task/3-5 to codex"} <= {
         line for line in world.written() if line.startswith("dispatch")

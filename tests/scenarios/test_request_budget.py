@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Settings
 from sandbox.actors.agents import Stalls, WritesFiles
-from sandbox.faults.plan import ResponseFault
+from sandbox.faults.rules import ResponseFault
 from tests.scenarios.shop import body
 from tests.scenarios.world import World, story_fixture
 from tests.scenarios.writes import merge_lines, review_lines, start_lines, writes_of

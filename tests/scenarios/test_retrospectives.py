@@ -23,7 +23,7 @@ ANSWER = "The words for it.\n\n- [x] All of it <!-- orchestrator:action rework -
 
 async def speaks(work: AgentWork) -> None:
     """Writes the manual, and answers what it is asked."""
-    if isinstance(work, CloudWork) and "a question for the retrospective" in work.said:
+    if isinstance(work, CloudWork) and "a question for the retrospective" in work.instructions:
         await work.api("POST", f"/issues/{work.task}/comments", {"body": ANSWER})
     else:
         await WritesFiles({"MANUAL.md": "Tax is 19 %.\n"})(work)

@@ -43,7 +43,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     await world.advance(hours=2)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
     assert "stalled" in issue.label_names
-    [nudge] = cursor.sessions[0].said
+    [nudge] = cursor.sessions[0].followups
     assert "you have pushed nothing to `task/1-1` since 2026-03-02 09:01 UTC" in nudge
     assert (
         "- `stalled`: `cursor` is running but has pushed nothing. The bot reminded `cursor`. "

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from sandbox import Sandbox
-from sandbox.http.pipeline import RequestRecord
 from sandbox.state.models import App
+from sandbox.state.requests import RequestRecord
 
 _IGNORED_OPERATIONS = ("apps/create-installation-access-token",)
 _PATH = re.compile(r"/repos/[^/]+/[^/]+/(?:issues|pulls|git)?/?(.*)")

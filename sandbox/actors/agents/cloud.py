@@ -1,9 +1,9 @@
-"""Agents that live on GitHub and need no workflow: Copilot, whom one assigns, and those who listen to their name.
+"""Agents that need no workflow: Copilot, which people assign, and agents that people mention.
 
-    hub.cloud["copilot"] = CloudAgent(account=bot, script=WritesFiles({…}), branch="copilot/fix-{task}")
-    hub.cloud["codex"] = CloudAgent(account=bot, script=…, mention="@codex")
+    hub.cloud_agents["copilot"] = CloudAgent(account=bot, script=WritesFiles({…}), branch="copilot/fix-{task}")
+    hub.cloud_agents["codex"] = CloudAgent(account=bot, script=…, mention="@codex")
 
-A script is the same as of any scripted agent. Everything an agent does goes over HTTP with its own token.
+The scripts are those of scripted agents. Everything an agent does goes over HTTP with its own token.
 """
 
 from __future__ import annotations
@@ -12,33 +12,31 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.actions.steps import JobLog
+from sandbox.actions.job_log import JobLog
 from sandbox.actors.agents.scripted import AgentCrash, AgentWork, Script
+from sandbox.hub import Hub
 from sandbox.services import comments
 from sandbox.state.models import Comment, Issue, User
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 COPILOT_LOGIN, COPILOT_ID = "copilot-swe-agent[bot]", 198_982_749
 
 
 @dataclass(slots=True, kw_only=True)
 class CloudWork(AgentWork):
-    """Work that an assignment or a comment asked for; `said` are the words of whoever asked."""
+    """Work that an assignment or a comment asked for, with the text of that request."""
 
     issue: Issue = field(repr=False)
     asked_by: User
-    said: str = field(repr=False)
+    instructions: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WorksInDraft:
-    """Opens a draft at once, works, and asks whoever called it for a review: so does Copilot.
+    """Opens a draft, works, and then asks the caller for a review, as Copilot does.
 
-    It may not take the draft mark off itself.
+    It may not mark its draft as ready itself.
     """
 
     files: Mapping[str, str]
@@ -61,49 +59,49 @@ class WorksInDraft:
 
 @dataclass(slots=True)
 class CloudAgent:
-    """An agent of GitHub's or of a service that lives there.
+    """An agent that GitHub or a service runs.
 
-    `mention` is the name it listens to in comments; without one it is assigned. `branch` is where it works. `sees` is
-    whether it puts its eyes on what called it, `waits` how many seconds of the clock pass before it does anything and
-    `think` how many before it pushes, `hears_bots` whether a bot's word counts.
+    `mention` is the name it answers to in comments; without one it is assigned. `branch` is where it works. `reacts`:
+    it reacts with eyes to what called it. `start_delay_seconds` pass on the clock before it does anything, `think`
+    seconds before it pushes. `hears_bots`: comments of bots count.
     """
 
     account: User
     script: Script
     branch: str
     mention: str | None = None
-    sees: bool = True
-    waits: float = 0
+    reacts: bool = True
+    start_delay_seconds: float = 0
     think: float = 0
     hears_bots: bool = True
     works: list[CloudWork] = field(default_factory=list)
     _running: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
 
-    def hears(self, comment: Comment) -> bool:
-        """Whether a comment calls it: its name stands there as GitHub reads mentions."""
-        deaf = comment.user is self.account or (comment.user.type == "Bot" and not self.hears_bots)
-        if self.mention is None or deaf:
+    def is_called_by(self, comment: Comment) -> bool:
+        """Whether a comment mentions it, by GitHub's rules for mentions."""
+        is_ignored = comment.user is self.account or (comment.user.type == "Bot" and not self.hears_bots)
+        if self.mention is None or is_ignored:
             return False
-        called = rf"(?<![\w`@/.-]){re.escape(self.mention)}(?![\w-])"
-        return re.search(called, comment.body, re.IGNORECASE) is not None
+        mention = rf"(?<![\w`@/.-]){re.escape(self.mention)}(?![\w-])"
+        return re.search(mention, comment.body, re.IGNORECASE) is not None
 
-    def called(self, hub: Sandbox, comment: Comment) -> None:
-        """Begin what a comment asks for; one that asks to stop ends what runs."""
+    def start_on_comment(self, hub: Hub, comment: Comment) -> None:
+        """Start what a comment asks for; a comment that asks to stop ends the work."""
         if "please stop" in comment.body:
             self.stop(comment.issue)
             return
-        self._begin(hub, comment.issue, comment.user, comment.body, comment)
+        self._start(hub, comment.issue, comment.user, comment.body, comment)
 
-    def assigned(self, hub: Sandbox, issue: Issue, actor: User, assignment: dict[str, Any]) -> None:
-        """Begin on an issue that somebody assigned it to."""
-        self._begin(hub, issue, actor, str(assignment.get("custom_instructions") or ""), issue)
+    def start_on_assignment(self, hub: Hub, issue: Issue, actor: User, assignment: dict[str, Any]) -> None:
+        """Start on an issue that was assigned to it."""
+        self._start(hub, issue, actor, str(assignment.get("custom_instructions") or ""), issue)
 
     def stop(self, issue: Issue) -> None:
-        """End what runs for an issue, if anything does."""
+        """Stop its work on an issue, if there is any."""
         if running := self._running.pop(issue.number, None):
             running.cancel()
 
-    def _begin(self, hub: Sandbox, issue: Issue, actor: User, said: str, seen: Issue | Comment) -> None:
+    def _start(self, hub: Hub, issue: Issue, actor: User, text: str, subject: Issue | Comment) -> None:
         if not issue.repository.is_collaborator(self.account):
             hub.grant(issue.repository, self.account, "write")
         work = CloudWork(
@@ -117,18 +115,20 @@ class CloudAgent:
             _think=self.think,
             issue=issue,
             asked_by=actor,
-            said=said,
+            instructions=text,
         )
         self.works.append(work)
-        self._running[issue.number] = hub.spawn(self._live(work, seen), name=f"{self.account.login} on #{issue.number}")
+        self._running[issue.number] = hub.spawn(
+            self._run(work, subject), name=f"{self.account.login} on #{issue.number}"
+        )
 
-    async def _live(self, work: CloudWork, seen: Issue | Comment) -> None:
-        await work.think(self.waits)
-        if self.sees:
-            comments.react(work.hub, seen.reactions, self.account, "eyes")
+    async def _run(self, work: CloudWork, subject: Issue | Comment) -> None:
+        await work.think(self.start_delay_seconds)
+        if self.reacts:
+            comments.react(work.hub, subject.reactions, self.account, "eyes")
         try:
             await self.script(work)
         except AgentCrash as crash:
-            work.log(f"died: {crash}")
+            work.log(f"crashed: {crash}")
         finally:
             work.tidy()

@@ -16,20 +16,17 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
+from sandbox.actions.job_log import JobLog
 from sandbox.actions.run_job import dispatched
-from sandbox.actions.steps import JobLog
 from sandbox.actions.triggers import RUN_ACTOR
 from sandbox.git.command import git_process
 from sandbox.git.refs import RefStore
-from sandbox.state.models import Repository, User
-from sandbox.state.run_models import WorkflowJob, WorkflowStep
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
+from sandbox.hub import Hub
+from sandbox.state.models import Repository, User, WorkflowJob, WorkflowStep
 
 FOREVER = 365 * 24 * 3600.0  # seconds of the sandbox's clock
 ALL = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
@@ -43,7 +40,7 @@ class AgentCrash(Exception):
 class AgentWork:
     """What a script has in hand while it works. Every change goes over HTTP with the agent's own token."""
 
-    hub: Sandbox = field(repr=False)
+    hub: Hub = field(repr=False)
     repository: Repository = field(repr=False)
     id: int  # of the job or session that this is
     actor: User
@@ -91,14 +88,14 @@ class AgentWork:
     @property
     def branch(self) -> str:
         """The branch to work on: as told, else `task/<task>-<attempt>`."""
-        told = self.payload.get("branch") or self.packet.get("branch")
-        return str(told) if told else f"task/{self.task}-{self.attempt}"
+        branch = self.payload.get("branch") or self.packet.get("branch")
+        return str(branch) if branch else f"task/{self.task}-{self.attempt}"
 
     @property
     def base(self) -> str:
         """The branch to merge into: as told, else the default branch."""
-        told = self.payload.get("base") or self.packet.get("base")
-        return str(told) if told else self.repository.default_branch
+        base = self.payload.get("base") or self.packet.get("base")
+        return str(base) if base else self.repository.default_branch
 
     @property
     def feedback(self) -> Any:
@@ -212,9 +209,9 @@ class AgentWork:
     async def open_pull(self, title: str, body: str, *, draft: bool = False) -> int:
         """Open a pull request from the work branch, or find the one that is open; gives its number."""
         query = f"?state=open&head={self.repository.owner.login}:{self.branch}"
-        found = await self.api("GET", f"/pulls{query}")
-        if found:
-            return int(found[0]["number"])
+        open_pulls = await self.api("GET", f"/pulls{query}")
+        if open_pulls:
+            return int(open_pulls[0]["number"])
         fields = {"head": self.branch, "base": self.base, "title": title, "body": body, "draft": draft}
         pull = await self.api("POST", "/pulls", fields)
         self.log(f"Opened #{pull['number']}")
@@ -234,11 +231,11 @@ class AgentWork:
             marker = f"<!-- orchestrator:answer {self.task}-{self.attempt} {kind} {key} -->"
             await self.comment(self.task, f"### Answer\n\n{text}\n\n{marker}")
         else:
-            said = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
+            command = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
             if self.says is None:
-                await self.comment(self.task, said)
+                await self.comment(self.task, command)
             else:
-                self.says.append(f"Here it is.\n\n{said}")
+                self.says.append(f"Here it is.\n\n{command}")
         self.log(f"Answered: {kind}")
 
     async def review(self, approves: bool, text: str) -> None:
@@ -289,22 +286,22 @@ class ScriptedAgent:
     think: float = 0
     works: list[JobWork] = field(default_factory=list)
 
-    def _user_and_token(self, hub: Sandbox, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
+    def _user_and_token(self, hub: Hub, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
         run = job.run
-        wanted = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
-        if wanted == RUN_ACTOR:
+        login = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
+        if login == RUN_ACTOR:
             return hub.actions_app.bot, hub.create_run_token(run, dict.fromkeys(ALL, "write"))
-        if wanted == "dispatcher":
+        if login == "dispatcher":
             for installation in hub.installations_on(run.repository):
                 if installation.app.bot is run.actor:
                     return run.actor, hub.create_installation_token(installation)
             return run.actor, hub.create_token(run.actor)
-        user = hub.bot(wanted or f"{payload['agent']}-agent[bot]")
+        user = hub.bot(login or f"{payload['agent']}-agent[bot]")
         if not run.repository.is_collaborator(user):
             hub.grant(run.repository, user, "write")
         return user, hub.create_token(user)
 
-    async def work(self, hub: Sandbox, job: WorkflowJob, log: JobLog) -> str:
+    async def work(self, hub: Hub, job: WorkflowJob, log: JobLog) -> str:
         """Do a dispatched job; gives its conclusion."""
         now = hub.now()
         job.steps = [

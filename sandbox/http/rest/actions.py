@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import runs as run_serializer
 from sandbox.state.models import WorkflowJob, WorkflowRun
@@ -36,7 +36,7 @@ def chosen(call: Call, runs: list[WorkflowRun]) -> Reply:
     """A page of runs, newest first, by the filters of the query."""
     query = call.query
     status = query.get("status")
-    found = [
+    runs = [
         run
         for run in runs
         if status in (None, "", run.status, run.conclusion)
@@ -46,8 +46,8 @@ def chosen(call: Call, runs: list[WorkflowRun]) -> Reply:
         and query.get("actor") in (None, "", run.actor.login)
         and query.get("check_suite_id") in (None, "", str(run.check_suite.id if run.check_suite else 0))
     ]
-    found.sort(key=lambda run: run.id, reverse=True)
-    return call.paginate(found, lambda run: run_serializer.workflow_run(call.hub, run), key="workflow_runs")
+    runs.sort(key=lambda run: run.id, reverse=True)
+    return call.paginate(runs, lambda run: run_serializer.workflow_run(call.hub, run), key="workflow_runs")
 
 
 @route("GET", RUNS, "actions/list-workflow-runs-for-repo", permission=READ)
@@ -88,8 +88,8 @@ async def get_attempt(call: Call) -> Reply:
         raise not_found()
     shown = run_serializer.workflow_run(call.hub, run)
     if number < run.attempt:
-        found = {job.conclusion for job in run.jobs if job.attempt == number}
-        bad = [one for one in ("cancelled", "timed_out", "failure") if one in found]
+        conclusions = {job.conclusion for job in run.jobs if job.attempt == number}
+        bad = [conclusion for conclusion in ("cancelled", "timed_out", "failure") if conclusion in conclusions]
         shown |= {"run_attempt": number, "status": "completed", "conclusion": bad[0] if bad else "success"}
     return Reply(200, shown)
 
@@ -119,7 +119,7 @@ async def get_job(call: Call) -> Reply:
 
 
 def _signed(call: Call, what: str) -> Reply:
-    ticket = call.hub.actions.sign(what)
+    ticket = call.hub.workflow_index.sign(what)
     return Reply(302, None, {"Location": f"{call.hub.url}/_logs/{ticket}"})
 
 
@@ -161,7 +161,7 @@ async def delete_logs(call: Call) -> Reply:
 @route("GET", "/_logs/{ticket}", "")
 async def read_log(call: Call) -> Reply:
     """What a signed address stands for: plain text for a job, a zip for a run."""
-    what = call.hub.actions.signed(call.params["ticket"])
+    what = call.hub.workflow_index.signed(call.params["ticket"])
     if what is None:
         raise not_found()
     kind, *numbers = what.split()

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.clock import timestamp, timestamp_or_none
-from sandbox.http.auth import LEVELS
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import installations
+from sandbox.state.credentials import LEVELS
+from sandbox.state.deliveries import Delivery
 from sandbox.state.models import App, Installation, Repository
-from sandbox.webhooks import Delivery
 
 KEPT = timedelta(days=3)  # how long GitHub has a delivery
 
@@ -21,7 +21,7 @@ KEPT = timedelta(days=3)  # how long GitHub has a delivery
 async def get_app(call: Call) -> Reply:
     """The App itself."""
     app = _app(call)
-    count = sum(1 for one in call.hub.installations.values() if one.app is app)
+    count = sum(1 for installation in call.hub.installations.values() if installation.app is app)
     return Reply(200, {**issue_serializer.app(call.hub, app), "installations_count": count})
 
 
@@ -54,8 +54,8 @@ async def convert_manifest(call: Call) -> Reply:
 async def list_installations(call: Call) -> Reply:
     """The App's installations."""
     app = _app(call)
-    own = [one for one in call.hub.installations.values() if one.app is app]
-    return call.paginate(own, lambda one: issue_serializer.installation(call.hub, one))
+    own = [installation for installation in call.hub.installations.values() if installation.app is app]
+    return call.paginate(own, lambda installation: issue_serializer.installation(call.hub, installation))
 
 
 @route("GET", "/app/installations/{installation_id}", "apps/get-installation", permission="jwt")
@@ -93,10 +93,10 @@ async def unsuspend(call: Call) -> Reply:
 @route("GET", "/repos/{owner}/{repo}/installation", "apps/get-repo-installation", permission="jwt")
 async def repo_installation(call: Call) -> Reply:
     """The installation that reaches a repository."""
-    found = call.hub.installation_of(_app(call), call.repository)
-    if found is None:
+    installation = call.hub.installation_of(_app(call), call.repository)
+    if installation is None:
         raise not_found()
-    return Reply(200, issue_serializer.installation(call.hub, found))
+    return Reply(200, issue_serializer.installation(call.hub, installation))
 
 
 @route(
@@ -121,7 +121,7 @@ async def create_token(call: Call) -> Reply:
         "repository_selection": installation.selection if chosen is None else "selected",
     }
     if chosen is not None:
-        body["repositories"] = [issue_serializer.repository(call.hub, one) for one in chosen]
+        body["repositories"] = [issue_serializer.repository(call.hub, repository) for repository in chosen]
     return Reply(201, body)
 
 
@@ -140,10 +140,14 @@ async def revoke_token(call: Call) -> Reply:
 )
 async def list_repositories(call: Call) -> Reply:
     """The repositories that the token reaches."""
-    reached = [one for one in call.hub.repositories_of(call.installation) if call.credential.has_access(one)]
+    reached = [
+        repository
+        for repository in call.hub.repositories_of(call.installation)
+        if call.credential.has_access(repository)
+    ]
     return call.paginate(
         reached,
-        lambda one: _without(issue_serializer.repository(call.hub, one), "custom_properties"),
+        lambda repository: _without(issue_serializer.repository(call.hub, repository), "custom_properties"),
         key="repositories",
         extra={"repository_selection": call.installation.selection},
     )
@@ -173,20 +177,20 @@ async def list_deliveries(call: Call) -> Reply:
     mine = _log(call)
     cursor = call.query.get("cursor")
     if cursor is not None:
-        places = [place for place, one in enumerate(mine) if f"v1_{one.id}" == cursor]
+        places = [place for place, delivery in enumerate(mine) if f"v1_{delivery.id}" == cursor]
         if not places:
             raise ApiError(422, "The cursor is not one that was given in a Link header")
         mine = mine[places[0] + 1 :]
-    wanted = call.query.get("status")
-    if wanted is not None:  # by the class of the code: a redirection counts as a success here, although nobody follows
-        mine = [one for one in mine if (200 <= one.status_code < 400) == (wanted == "success")]
+    status = call.query.get("status")
+    if status is not None:  # by the class of the code: a redirection counts as a success here, although nobody follows
+        mine = [delivery for delivery in mine if (200 <= delivery.status_code < 400) == (status == "success")]
     asked = call.query.get("per_page", "30")
     size = min(max(int(asked) if asked.isdigit() else 30, 1), 100)
     headers = {}
     if len(mine) > size:
-        more = f"per_page={size}&cursor=v1_{mine[size - 1].id}" + (f"&status={wanted}" if wanted else "")
+        more = f"per_page={size}&cursor=v1_{mine[size - 1].id}" + (f"&status={status}" if status else "")
         headers["Link"] = f'<{call.hub.url}/app/hook/deliveries?{more}>; rel="next"'
-    return Reply(200, [_item(one) for one in mine[:size]], headers)
+    return Reply(200, [_item(delivery) for delivery in mine[:size]], headers)
 
 
 @route("GET", "/app/hook/deliveries/{delivery_id}", "apps/get-webhook-delivery", permission="jwt")
@@ -218,10 +222,10 @@ def _app(call: Call) -> App:
 
 
 def _installation(call: Call) -> Installation:
-    found = call.hub.installations.get(call.number("installation_id"))
-    if found is None or found.app is not call.credential.app:
+    installation = call.hub.installations.get(call.number("installation_id"))
+    if installation is None or installation.app is not call.credential.app:
         raise not_found()
-    return found
+    return installation
 
 
 def _permissions(call: Call, installation: Installation) -> dict[str, str]:
@@ -240,7 +244,7 @@ def _chosen(call: Call, installation: Installation) -> list[Repository] | None:
     if ids is None and names is None:
         return None
     reached = call.hub.repositories_of(installation)
-    chosen = [one for one in reached if one.id in (ids or []) or one.name in (names or [])]
+    chosen = [repository for repository in reached if repository.id in (ids or []) or repository.name in (names or [])]
     if len(chosen) != len({*(ids or []), *(names or [])}):
         raise ApiError(
             422,
@@ -252,9 +256,9 @@ def _chosen(call: Call, installation: Installation) -> list[Repository] | None:
 
 
 def _delivery(call: Call) -> Delivery:
-    wanted = call.number("delivery_id")
+    delivery_id = call.number("delivery_id")
     for delivery in _log(call):
-        if delivery.id == wanted:
+        if delivery.id == delivery_id:
             return delivery
     raise not_found()
 
@@ -263,12 +267,12 @@ def _log(call: Call) -> list[Delivery]:
     """What GitHub still has of the App's attempts, the latest made first; those on their way are not there yet."""
     app, since = _app(call), call.hub.now() - KEPT
     made = [
-        (one.delivered_at, one)
-        for one in call.hub.deliveries
-        if one.app is app and one.delivered_at is not None and one.delivered_at >= since
+        (delivery.delivered_at, delivery)
+        for delivery in call.hub.deliveries
+        if delivery.app is app and delivery.delivered_at is not None and delivery.delivered_at >= since
     ]
     made.sort(key=lambda pair: pair[0])  # those of the same moment stay in the order of the log
-    return [one for _, one in reversed(made)]
+    return [delivery for _, delivery in reversed(made)]
 
 
 def _item(delivery: Delivery) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.http.errors import ApiError, not_accessible, not_found
+from sandbox.errors import ApiError, not_accessible, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import checks
@@ -66,7 +66,7 @@ async def list_annotations(call: Call) -> Reply:
     """The annotations of a check run."""
     run = _run(call)
     page = f"{call.hub.url}/{call.repository.full_name}/blob/{run.head_sha}"
-    return call.paginate(run.annotations, lambda one: _annotation(one, page))
+    return call.paginate(run.annotations, lambda annotation: _annotation(annotation, page))
 
 
 @route("POST", REPO + "/check-runs/{check_run_id}/rerequest", "checks/rerequest-run", permission="checks:write")
@@ -80,7 +80,7 @@ async def rerequest(call: Call) -> Reply:
 async def list_for_ref(call: Call) -> Reply:
     """The check runs of a commit."""
     sha = await commit(call, call.params["ref"])
-    return _runs(call, [one for one in call.repository.check_suites.values() if one.head_sha == sha])
+    return _runs(call, [suite for suite in call.repository.check_suites.values() if suite.head_sha == sha])
 
 
 @route("GET", REPO + "/commits/{ref:.+}/check-suites", "checks/list-suites-for-ref", permission="checks:read")
@@ -88,23 +88,23 @@ async def suites_for_ref(call: Call) -> Reply:
     """The check suites of a commit."""
     sha = await commit(call, call.params["ref"])
     app_id, name = call.query.get("app_id"), call.query.get("check_name")
-    found = [
-        one
-        for one in call.repository.check_suites.values()
-        if one.head_sha == sha
-        and app_id in (None, str(one.app.id))
-        and (name is None or name in [run.name for run in one.runs])
+    suites = [
+        suite
+        for suite in call.repository.check_suites.values()
+        if suite.head_sha == sha
+        and app_id in (None, str(suite.app.id))
+        and (name is None or name in [run.name for run in suite.runs])
     ]
-    return call.paginate(found, lambda one: issue_serializer.check_suite(call.hub, one), key="check_suites")
+    return call.paginate(suites, lambda suite: issue_serializer.check_suite(call.hub, suite), key="check_suites")
 
 
 @route("POST", REPO + "/check-suites", "checks/create-suite", permission="checks:write")
 async def create_suite(call: Call) -> Reply:
     """The App's suite on a commit: 201 when made, 200 when it was there."""
     sha, app = await commit(call, call.required("head_sha", str)), _writer(call)
-    known = any(one.app is app and one.head_sha == sha for one in call.repository.check_suites.values())
+    has_suite = any(suite.app is app and suite.head_sha == sha for suite in call.repository.check_suites.values())
     suite = checks.get_or_create_suite(call.hub, call.repository, app, sha)
-    return Reply(200 if known else 201, issue_serializer.check_suite(call.hub, suite))
+    return Reply(200 if has_suite else 201, issue_serializer.check_suite(call.hub, suite))
 
 
 @route("GET", REPO + "/check-suites/{check_suite_id}", "checks/get-suite", permission="checks:read")
@@ -157,10 +157,10 @@ def _writer(call: Call) -> App:
 
 
 def _run(call: Call) -> CheckRun:
-    wanted = call.number("check_run_id")
+    run_id = call.number("check_run_id")
     for suite in call.repository.check_suites.values():
         for run in suite.runs:
-            if run.id == wanted:
+            if run.id == run_id:
                 return run
     raise not_found()
 
@@ -175,28 +175,28 @@ def _suite(call: Call) -> CheckSuite:
 def _runs(call: Call, suites: list[CheckSuite]) -> Reply:
     query = call.query
     latest = query.get("filter", "latest") == "latest"
-    found = [run for suite in suites for run in (suite.latest_runs if latest else suite.runs)]
-    found = [
+    runs = [run for suite in suites for run in (suite.latest_runs if latest else suite.runs)]
+    runs = [
         run
-        for run in found
+        for run in runs
         if query.get("check_name") in (None, run.name)
         and query.get("status") in (None, run.status)
         and query.get("app_id") in (None, str(run.app.id))
     ]
-    found.sort(key=lambda run: run.id, reverse=True)
-    return call.paginate(found, lambda run: issue_serializer.check_run(call.hub, run), key="check_runs")
+    runs.sort(key=lambda run: run.id, reverse=True)
+    return call.paginate(runs, lambda run: issue_serializer.check_run(call.hub, run), key="check_runs")
 
 
-def _annotation(one: dict[str, Any], page: str) -> dict[str, Any]:
+def _annotation(annotation: dict[str, Any], page: str) -> dict[str, Any]:
     return {
-        "path": one["path"],
-        "blob_href": f"{page}/{one['path']}",
-        "start_line": one["start_line"],
-        "end_line": one["end_line"],
-        "start_column": one.get("start_column"),
-        "end_column": one.get("end_column"),
-        "annotation_level": one["annotation_level"],
-        "title": one.get("title"),
-        "message": one["message"],
-        "raw_details": one.get("raw_details"),
+        "path": annotation["path"],
+        "blob_href": f"{page}/{annotation['path']}",
+        "start_line": annotation["start_line"],
+        "end_line": annotation["end_line"],
+        "start_column": annotation.get("start_column"),
+        "end_column": annotation.get("end_column"),
+        "annotation_level": annotation["annotation_level"],
+        "title": annotation.get("title"),
+        "message": annotation["message"],
+        "raw_details": annotation.get("raw_details"),
     }

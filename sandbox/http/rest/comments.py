@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sandbox.http.errors import ApiError, invalid, not_found
+from sandbox.errors import ApiError, invalid, not_found
 from sandbox.http.rest.issues import READ, WRITE
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
@@ -19,8 +19,8 @@ ONE = ALL + "/{comment_id}"
 @route("GET", ON_ISSUE, "issues/list-comments", permission=READ)
 async def list_on_issue(call: Call) -> Reply:
     """The comments of an issue, oldest first."""
-    found = _since(call, list(call.issue().comments))
-    return call.paginate(found, lambda one: issue_serializer.comment(call.hub, one))
+    comment_list = _since(call, list(call.issue().comments))
+    return call.paginate(comment_list, lambda comment: issue_serializer.comment(call.hub, comment))
 
 
 @route("POST", ON_ISSUE, "issues/create-comment", permission=WRITE, role="read", content=True)
@@ -35,13 +35,13 @@ async def create(call: Call) -> Reply:
 @route("GET", ALL, "issues/list-comments-for-repo", permission=READ)
 async def list_all(call: Call) -> Reply:
     """All comments of the repository, by id or by time."""
-    found = _since(call, list(call.repository.comments()))
+    comment_list = _since(call, list(call.repository.comments()))
     by_update = call.query.get("sort") == "updated"
-    found.sort(
-        key=lambda one: ((one.updated_at if by_update else one.created_at), one.id),
+    comment_list.sort(
+        key=lambda comment: ((comment.updated_at if by_update else comment.created_at), comment.id),
         reverse=call.query.get("direction") == "desc",
     )
-    return call.paginate(found, lambda one: issue_serializer.comment(call.hub, one))
+    return call.paginate(comment_list, lambda comment: issue_serializer.comment(call.hub, comment))
 
 
 @route("GET", ONE, "issues/get-comment", permission=READ)
@@ -81,12 +81,12 @@ def _may_change(call: Call, comment: Comment) -> None:
         raise ApiError(403, "Must have admin rights to Repository.")
 
 
-def _since(call: Call, found: list[Comment]) -> list[Comment]:
+def _since(call: Call, comment_list: list[Comment]) -> list[Comment]:
     text = call.query.get("since")
     if text is None:
-        return found
+        return comment_list
     try:
         since = datetime.fromisoformat(text)
-        return [one for one in found if one.updated_at >= since]
+        return [comment for comment in comment_list if comment.updated_at >= since]
     except (ValueError, TypeError) as error:
         raise invalid("IssueComment", "since") from error

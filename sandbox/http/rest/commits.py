@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.errors import ApiError, not_found
 from sandbox.git.objects import EMPTY_TREE
-from sandbox.http.errors import ApiError, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
@@ -32,8 +32,8 @@ async def list_commits(call: Call) -> Reply:
         raise ApiError(409, "Git Repository is empty.")
     limits = [f"--{name}={call.query[name]}" for name in ("since", "until", "author") if name in call.query]
     paths = [call.query["path"]] if call.query.get("path") else []
-    found = await call.repository.git.commits(*limits, sha, paths=paths)
-    return call.paginate(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+    commits = await call.repository.git.commits(*limits, sha, paths=paths)
+    return call.paginate(commits, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
 
 
 @route("GET", f"{REPO}/commits/{{ref:.+}}", "repos/get-commit", permission="contents:read")
@@ -114,7 +114,9 @@ def _branch(call: Call, name: str) -> dict[str, Any]:
             "required_status_checks": {
                 "enforcement_level": "everyone" if protected else "off",
                 "contexts": list(repository.required_checks.get(name, [])),
-                "checks": [{"context": one, "app_id": None} for one in repository.required_checks.get(name, [])],
+                "checks": [
+                    {"context": context, "app_id": None} for context in repository.required_checks.get(name, [])
+                ],
             },
         },
         "protection_url": f"{at}/branches/{quote(name, safe='')}/protection",

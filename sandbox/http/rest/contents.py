@@ -7,8 +7,8 @@ import binascii
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.git.objects import Identity
-from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
@@ -54,14 +54,16 @@ async def _read(call: Call, path: str) -> Reply:
     sha = await call.repository.git.resolve(ref)
     if sha is None:
         raise ApiError(404, f"No commit found for the ref {ref}")
-    found = ("tree", sha, None) if not path else await _look(call, sha, path)
-    if found is None:
+    entry = ("tree", sha, None) if not path else await _look(call, sha, path)
+    if entry is None:
         raise not_found()
-    kind, blob, size = found
+    kind, blob, size = entry
     if kind == "tree":
         entries = await call.repository.git.tree(sha, path)
         prefix = f"{path}/" if path else ""
-        return Reply(200, [_entry(call, prefix + name, kind, one, size, ref) for _, kind, one, size, name in entries])
+        return Reply(
+            200, [_entry(call, prefix + name, kind, entry_sha, size, ref) for _, kind, entry_sha, size, name in entries]
+        )
     data = await call.repository.git.blob(sha, path) or b""
     if "raw" in call.headers.get("Accept", ""):
         return Reply(200, data)
@@ -82,10 +84,10 @@ async def get_content(call: Call) -> Reply:
 
 
 def _identity(call: Call, field: str) -> Identity | None:
-    told: dict[str, Any] | None = call.field(field, dict)
-    if told is None:
+    fields: dict[str, Any] | None = call.field(field, dict)
+    if fields is None:
         return None
-    return Identity(str(told.get("name") or call.actor.login), str(told.get("email") or call.actor.commit_email))
+    return Identity(str(fields.get("name") or call.actor.login), str(fields.get("email") or call.actor.commit_email))
 
 
 async def _change(call: Call, data: bytes | None) -> Reply:
@@ -100,12 +102,12 @@ async def _change(call: Call, data: bytes | None) -> Reply:
         head = git.ref(f"refs/heads/{branch}")
         if head is None:
             raise ApiError(404, f"Branch {branch} not found")
-        known = await _look(call, head, path)
-        if data is None and known is None:
+        existing = await _look(call, head, path)
+        if data is None and existing is None:
             raise not_found()
-        if known is not None and sha is None:
+        if existing is not None and sha is None:
             raise invalid_request('"sha" wasn\'t supplied.')
-        if sha is not None and (known is None or known[1] != sha):
+        if sha is not None and (existing is None or existing[1] != sha):
             raise ApiError(409, f"{path} does not match {sha}")
         author = _identity(call, "author") or _identity(call, "committer") or pulls.identity(call.actor)
         committer = _identity(call, "committer") or pulls.GITHUB_IDENTITY
@@ -116,9 +118,9 @@ async def _change(call: Call, data: bytes | None) -> Reply:
     commit = code_serializer.git_commit(call.hub, repository, await git.commit(change.after))
     content = None
     if data is not None:
-        found = await _look(call, change.after, path)
-        content = None if found is None else _entry(call, path, found[0], found[1], found[2], branch)
-    return Reply(200 if known is not None else 201, {"content": content, "commit": commit})
+        entry = await _look(call, change.after, path)
+        content = None if entry is None else _entry(call, path, entry[0], entry[1], entry[2], branch)
+    return Reply(200 if existing is not None else 201, {"content": content, "commit": commit})
 
 
 @route("PUT", FILE, "repos/create-or-update-file-contents", permission="contents:write", content=True)

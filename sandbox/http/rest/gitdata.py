@@ -7,9 +7,9 @@ import binascii
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.git.command import GitError
 from sandbox.git.objects import ZERO, Identity
-from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
@@ -45,8 +45,8 @@ async def get_ref(call: Call) -> Reply:
 async def matching_refs(call: Call) -> Reply:
     """The refs whose names begin so."""
     prefix = f"refs/{call.params['ref']}"
-    found = [pair for pair in (await call.repository.git.refs()).items() if pair[0].startswith(prefix)]
-    return call.paginate(found, lambda pair: _ref(call, *pair))
+    matching_refs = [pair for pair in (await call.repository.git.refs()).items() if pair[0].startswith(prefix)]
+    return call.paginate(matching_refs, lambda pair: _ref(call, *pair))
 
 
 async def _commit_sha(call: Call) -> str:
@@ -145,9 +145,9 @@ async def create_blob(call: Call) -> Reply:
 async def _tree(call: Call, sha: str, status: int, *, recursive: bool) -> Reply:
     at = issue_serializer.repository_url(call.hub, call.repository)
     entries = []
-    for mode, kind, one, size, path in await call.repository.git.tree(sha, recursive=recursive):
-        entry: dict[str, Any] = {"path": path, "mode": mode, "type": kind, "sha": one}
-        entry["url"] = f"{at}/git/{'trees' if kind == 'tree' else 'blobs'}/{one}"
+    for mode, kind, entry_sha, size, path in await call.repository.git.tree(sha, recursive=recursive):
+        entry: dict[str, Any] = {"path": path, "mode": mode, "type": kind, "sha": entry_sha}
+        entry["url"] = f"{at}/git/{'trees' if kind == 'tree' else 'blobs'}/{entry_sha}"
         entries.append(entry if size is None else {**entry, "size": size})
     shown: dict[str, Any] = {"sha": sha, "url": f"{at}/git/trees/{sha}", "tree": entries, "truncated": False}
     return Reply(status, shown, {"Location": str(shown["url"])} if status == 201 else {})
@@ -167,9 +167,9 @@ async def get_tree(call: Call) -> Reply:
 @route("POST", f"{GIT}/trees", "git/create-tree", permission=WRITE)
 async def create_tree(call: Call) -> Reply:
     """Make a tree from another one and a list of changes."""
-    told: list[Any] = call.required("tree", list)
+    entries: list[Any] = call.required("tree", list)
     lines = []
-    for entry in told:
+    for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
             raise invalid_request("Every entry of the tree needs a path.")
         mode, sha = str(entry.get("mode") or "100644"), entry.get("sha")
@@ -193,14 +193,14 @@ async def get_commit(call: Call) -> Reply:
 
 
 def _person(call: Call, name: str) -> tuple[Identity, datetime] | None:
-    told: dict[str, Any] | None = call.field(name, dict)
-    if told is None:
+    fields: dict[str, Any] | None = call.field(name, dict)
+    if fields is None:
         return None
     try:
-        when = datetime.fromisoformat(told["date"]).astimezone(UTC) if told.get("date") else call.hub.now()
+        when = datetime.fromisoformat(fields["date"]).astimezone(UTC) if fields.get("date") else call.hub.now()
     except (TypeError, ValueError) as error:
-        raise invalid_request(f"{told['date']!r} is not a time such as 2026-03-02T09:00:00Z.") from error
-    return Identity(str(told.get("name") or ""), str(told.get("email") or "")), when
+        raise invalid_request(f"{fields['date']!r} is not a time such as 2026-03-02T09:00:00Z.") from error
+    return Identity(str(fields.get("name") or ""), str(fields.get("email") or "")), when
 
 
 @route("POST", f"{GIT}/commits", "git/create-commit", permission=WRITE)

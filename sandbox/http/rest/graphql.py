@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.errors import ApiError
 from sandbox.graphql.execution import execute
-from sandbox.http.errors import ApiError
 from sandbox.http.routes import Call, Reply, route
 
 

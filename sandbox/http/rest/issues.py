@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sandbox.http.errors import ApiError, invalid, invalid_request, not_found
+from sandbox.errors import ApiError, invalid, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import issues, labels, pulls
@@ -24,13 +24,13 @@ async def list_issues(call: Call) -> Reply:
     state = query.get("state", "open")
     if state not in ("open", "closed", "all"):
         raise invalid("Issue", "state")
-    wanted = {name.lower() for name in query.get("labels", "").split(",") if name}
+    label_names = {name.lower() for name in query.get("labels", "").split(",") if name}
     since = _moment(query["since"]) if "since" in query else None
-    found = [
+    matching_issues = [
         issue
         for issue in call.repository.issues.values()
         if (state in ("all", issue.state))
-        and wanted <= {name.lower() for name in issue.label_names}
+        and label_names <= {name.lower() for name in issue.label_names}
         and (since is None or issue.updated_at >= since)
         and _assigned(issue, query.get("assignee"))
         and query.get("creator", issue.user.login).lower() == issue.user.login.lower()
@@ -44,8 +44,8 @@ async def list_issues(call: Call) -> Reply:
     }
     if key not in keys:
         raise invalid("Issue", "sort")
-    found.sort(key=keys[key], reverse=query.get("direction", "desc") != "asc")
-    return call.paginate(found, lambda issue: issue_serializer.issue(call.hub, issue))
+    matching_issues.sort(key=keys[key], reverse=query.get("direction", "desc") != "asc")
+    return call.paginate(matching_issues, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
 @route("POST", LIST, "issues/create", permission="issues:write", role="read", content=True)
@@ -98,7 +98,9 @@ async def update(call: Call) -> Reply:
     asked = _asked_assignees(call)
     if asked is not None and _may_triage(call):
         people = _people(call, asked)
-        issues.unassign(call.hub, issue, [one for one in issue.assignees if one not in people], call.actor, via)
+        issues.unassign(
+            call.hub, issue, [person for person in issue.assignees if person not in people], call.actor, via
+        )
         issues.assign(call.hub, issue, people, call.actor, via)
     state, reason = call.text("state"), call.text("state_reason")
     if state not in (None, "open", "closed"):
@@ -124,8 +126,8 @@ async def update(call: Call) -> Reply:
 @route("GET", "/repos/{owner}/{repo}/assignees", "issues/list-assignees", permission="metadata:read")
 async def list_assignees(call: Call) -> Reply:
     """Who can be assigned."""
-    people = [one for one in call.hub.users.values() if issues.is_assignable(call.repository, one)]
-    return call.paginate(people, lambda one: issue_serializer.user(call.hub, one))
+    people = [person for person in call.hub.users.values() if issues.is_assignable(call.hub, call.repository, person)]
+    return call.paginate(people, lambda person: issue_serializer.user(call.hub, person))
 
 
 @route(
@@ -138,7 +140,7 @@ async def can_be_assigned(call: Call) -> Reply:
     """204 when that person can be assigned."""
     call.issue()
     person = call.hub.users.get(call.params["assignee"].lower())
-    if person is None or not issues.is_assignable(call.repository, person):
+    if person is None or not issues.is_assignable(call.hub, call.repository, person):
         raise not_found()
     return Reply(204)
 
@@ -157,7 +159,7 @@ async def add_assignees(call: Call) -> Reply:
 async def remove_assignees(call: Call) -> Reply:
     """Take people off."""
     issue = call.issue()
-    people = [one for one in issue.assignees if one.login in (call.field("assignees", list) or [])]
+    people = [person for person in issue.assignees if person.login in (call.field("assignees", list) or [])]
     issues.unassign(call.hub, issue, people, call.actor, call.via_app)
     return Reply(200, issue_serializer.issue(call.hub, issue))
 
@@ -187,7 +189,7 @@ def _title(call: Call) -> str | None:
 
 def label_names(asked: list[Any] | None) -> list[str]:
     """The names in a list of labels, given as texts or objects. Raises ApiError 422."""
-    names = [one.get("name") if isinstance(one, dict) else one for one in asked or []]
+    names = [label.get("name") if isinstance(label, dict) else label for label in asked or []]
     for name in names:
         if not isinstance(name, str):
             raise invalid_request(f"For 'labels/items', {name!r} is not a string.")
@@ -204,29 +206,31 @@ def _asked_assignees(call: Call) -> list[Any] | None:
     if call.has_field("assignees"):
         return call.field("assignees", list) or []
     if call.has_field("assignee"):
-        one = call.text("assignee")
-        return [one] if one else []
+        login = call.text("assignee")
+        return [login] if login else []
     return None
 
 
 def _people(call: Call, asked: list[Any], *, strict: bool = True) -> list[User]:
-    found: dict[int, User] = {}
-    for one in asked:
-        login = one.get("login") if isinstance(one, dict) else one
+    people: dict[int, User] = {}
+    for value in asked:
+        login = value.get("login") if isinstance(value, dict) else value
         person = call.hub.users.get(str(login).lower())
-        if person is not None and issues.is_assignable(call.repository, person, call.actor):
-            found[person.id] = person
+        if person is not None and issues.is_assignable(call.hub, call.repository, person, call.actor):
+            people[person.id] = person
         elif strict:
             raise invalid("Issue", "assignees", "invalid")
-    return list(found.values())
+    return list(people.values())
 
 
-def _assigned(issue: Issue, wanted: str | None) -> bool:
-    if wanted is None:
+def _assigned(issue: Issue, login: str | None) -> bool:
+    if login is None:
         return True
-    if wanted == "none":
+    if login == "none":
         return not issue.assignees
-    return (wanted == "*" and bool(issue.assignees)) or wanted.lower() in [one.login.lower() for one in issue.assignees]
+    return (login == "*" and bool(issue.assignees)) or login.lower() in [
+        person.login.lower() for person in issue.assignees
+    ]
 
 
 def _moment(text: str) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.rest.issues import READ, WRITE, label_names
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
@@ -16,7 +16,7 @@ ON_ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
 @route("GET", LIST, "issues/list-labels-for-repo", permission=READ)
 async def list_labels(call: Call) -> Reply:
     """All labels of the repository."""
-    return call.paginate(list(call.repository.labels.values()), lambda one: issue_serializer.label(call.hub, one))
+    return call.paginate(list(call.repository.labels.values()), lambda label: issue_serializer.label(call.hub, label))
 
 
 @route("POST", LIST, "issues/create-label", permission=WRITE, role="write")
@@ -65,25 +65,25 @@ async def delete(call: Call) -> Reply:
 @route("GET", ON_ISSUE, "issues/list-labels-on-issue", permission=READ)
 async def list_on_issue(call: Call) -> Reply:
     """The labels of an issue."""
-    return call.paginate(call.issue().labels, lambda one: issue_serializer.label(call.hub, one))
+    return call.paginate(call.issue().labels, lambda label: issue_serializer.label(call.hub, label))
 
 
 @route("POST", ON_ISSUE, "issues/add-labels", permission=WRITE, role="triage")
 async def add(call: Call) -> Reply:
     """Put labels on; unknown ones are made."""
     issue = call.issue()
-    found = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
-    labels.label_issue(call.hub, issue, found, call.actor, call.via_app)
-    return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
+    issue_labels = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
+    labels.label_issue(call.hub, issue, issue_labels, call.actor, call.via_app)
+    return Reply(200, [issue_serializer.label(call.hub, label) for label in issue.labels])
 
 
 @route("PUT", ON_ISSUE, "issues/set-labels", permission=WRITE, role="triage")
 async def replace(call: Call) -> Reply:
     """Make these the labels."""
     issue = call.issue()
-    found = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
-    labels.replace_labels(call.hub, issue, found, call.actor, call.via_app)
-    return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
+    issue_labels = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
+    labels.replace_labels(call.hub, issue, issue_labels, call.actor, call.via_app)
+    return Reply(200, [issue_serializer.label(call.hub, label) for label in issue.labels])
 
 
 @route("DELETE", ON_ISSUE, "issues/remove-all-labels", permission=WRITE, role="triage")
@@ -101,7 +101,7 @@ async def remove(call: Call) -> Reply:
     if label is None or label not in issue.labels:
         raise ApiError(404, "Label does not exist")
     labels.unlabel_issue(call.hub, issue, label, call.actor, call.via_app)
-    return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
+    return Reply(200, [issue_serializer.label(call.hub, label) for label in issue.labels])
 
 
 def _label(call: Call) -> Label:

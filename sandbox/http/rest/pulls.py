@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.git.objects import ZERO
-from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
@@ -21,7 +21,7 @@ async def list_pulls(call: Call) -> Reply:
     state = call.query.get("state", "open")
     head, base = call.query.get("head"), call.query.get("base")
     owner = call.repository.owner.login
-    found = [
+    matching_pulls = [
         pull
         for pull in call.repository.pulls()
         if state in ("all", pull.state)
@@ -29,10 +29,12 @@ async def list_pulls(call: Call) -> Reply:
         and base in (None, "", pull.base_ref)
     ]
     sort = call.query.get("sort", "created")
-    found.sort(key=lambda pull: (pull.issue.updated_at if sort == "updated" else pull.issue.created_at, pull.number))
+    matching_pulls.sort(
+        key=lambda pull: (pull.issue.updated_at if sort == "updated" else pull.issue.created_at, pull.number)
+    )
     if call.query.get("direction", "asc" if "sort" in call.query and sort != "created" else "desc") == "desc":
-        found.reverse()
-    return call.paginate(found, lambda pull: pull_serializer.simple_pull(call.hub, pull))
+        matching_pulls.reverse()
+    return call.paginate(matching_pulls, lambda pull: pull_serializer.simple_pull(call.hub, pull))
 
 
 @route("POST", "/repos/{owner}/{repo}/pulls", "pulls/create", permission=WRITE, role="read", content=True)
@@ -93,16 +95,16 @@ def _own_or_write(call: Call, pull: PullRequest) -> None:
 @route("GET", f"{ONE}/commits", "pulls/list-commits", permission=READ)
 async def commits(call: Call) -> Reply:
     """Its commits, oldest first."""
-    found = await pulls.list_commits(call.pull())
-    return call.paginate(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+    commits = await pulls.list_commits(call.pull())
+    return call.paginate(commits, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
 
 
 @route("GET", f"{ONE}/files", "pulls/list-files", permission=READ)
 async def files(call: Call) -> Reply:
     """Its changed files with patches."""
     pull = call.pull()
-    found = await pulls.list_files(pull)
-    return call.paginate(found, lambda change: code_serializer.file(call.hub, call.repository, change, pull.head_sha))
+    files = await pulls.list_files(pull)
+    return call.paginate(files, lambda change: code_serializer.file(call.hub, call.repository, change, pull.head_sha))
 
 
 @route("GET", f"{ONE}/merge", "pulls/check-if-merged", permission=READ)
@@ -146,12 +148,12 @@ async def of_commit(call: Call) -> Reply:
     sha = await call.repository.git.resolve(call.params["commit_sha"])
     if sha is None:
         raise ApiError(422, f"No commit found for SHA: {call.params['commit_sha']}")
-    found = []
+    matching_pulls = []
     for pull in call.repository.pulls():
         mine = sha in (pull.head_sha, pull.merge_commit_sha if pull.merged else None)
         if mine or any(commit.sha == sha for commit in await pulls.list_commits(pull)):
-            found.append(pull)
-    return call.paginate(found, lambda pull: pull_serializer.simple_pull(call.hub, pull))
+            matching_pulls.append(pull)
+    return call.paginate(matching_pulls, lambda pull: pull_serializer.simple_pull(call.hub, pull))
 
 
 @route("POST", "/repos/{owner}/{repo}/merges", "repos/merge", permission="contents:write")

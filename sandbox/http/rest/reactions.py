@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.rest.comments import find
 from sandbox.http.rest.issues import READ, WRITE
 from sandbox.http.routes import Call, Reply, route
@@ -58,9 +58,9 @@ async def take_from_comment(call: Call) -> Reply:
 
 def listed(call: Call, reactions: list[Reaction]) -> Reply:
     """A page of reactions, of one content when the query says so."""
-    wanted = call.query.get("content")
-    found = [one for one in reactions if wanted in (None, one.content)]
-    return call.paginate(found, lambda one: issue_serializer.reaction(call.hub, one))
+    content = call.query.get("content")
+    matching_reactions = [reaction for reaction in reactions if content in (None, reaction.content)]
+    return call.paginate(matching_reactions, lambda reaction: issue_serializer.reaction(call.hub, reaction))
 
 
 def added(call: Call, reactions: list[Reaction]) -> Reply:
@@ -71,9 +71,9 @@ def added(call: Call, reactions: list[Reaction]) -> Reply:
 
 def taken(call: Call, reactions: list[Reaction]) -> Reply:
     """Take away the reaction that the path names; only one's own."""
-    wanted = call.number("reaction_id")
+    reaction_id = call.number("reaction_id")
     for reaction in reactions:
-        if reaction.id == wanted:
+        if reaction.id == reaction_id:
             if reaction.user is not call.actor:
                 raise ApiError(403, "You can only delete your own reactions")
             reactions.remove(reaction)

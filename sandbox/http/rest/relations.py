@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.clock import timestamp
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.rest.issues import ONE, READ
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
@@ -16,13 +16,13 @@ BLOCKED_BY = ONE + "/dependencies/blocked_by"
 @route("GET", BLOCKED_BY, "issues/list-dependencies-blocked-by", permission="issues:read")
 async def blocked_by(call: Call) -> Reply:
     """The issues that this one waits for."""
-    return call.paginate(call.issue().blocked_by, lambda one: issue_serializer.issue(call.hub, one))
+    return call.paginate(call.issue().blocked_by, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
 @route("GET", ONE + "/dependencies/blocking", "issues/list-dependencies-blocking", permission="issues:read")
 async def blocking(call: Call) -> Reply:
     """The issues that wait for this one."""
-    return call.paginate(call.issue().blocking, lambda one: issue_serializer.issue(call.hub, one))
+    return call.paginate(call.issue().blocking, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
 @route("POST", BLOCKED_BY, "issues/add-blocked-by-dependency", permission="issues:write", role="triage")
@@ -52,16 +52,16 @@ async def unblock(call: Call) -> Reply:
 @route("GET", ONE + "/parent", "issues/get-parent", permission="issues:read")
 async def parent(call: Call) -> Reply:
     """The parent of a sub-issue."""
-    found = call.issue().parent
-    if found is None:
+    parent = call.issue().parent
+    if parent is None:
         raise not_found()
-    return Reply(200, issue_serializer.issue(call.hub, found))
+    return Reply(200, issue_serializer.issue(call.hub, parent))
 
 
 @route("GET", ONE + "/sub_issues", "issues/list-sub-issues", permission="issues:read")
 async def sub_issues(call: Call) -> Reply:
     """The sub-issues, in order."""
-    return call.paginate(call.issue().sub_issues, lambda one: issue_serializer.issue(call.hub, one))
+    return call.paginate(call.issue().sub_issues, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
 @route("POST", ONE + "/sub_issues", "issues/add-sub-issue", permission="issues:write", role="triage")
@@ -111,7 +111,7 @@ async def reorder(call: Call) -> Reply:
 @route("GET", ONE + "/events", "issues/list-events", permission=READ)
 async def events(call: Call) -> Reply:
     """What happened to an issue, oldest first."""
-    return call.paginate(call.issue().events, lambda one: issue_serializer.issue_event(call.hub, one))
+    return call.paginate(call.issue().events, lambda event: issue_serializer.issue_event(call.hub, event))
 
 
 @route("GET", ONE + "/timeline", "issues/list-events-for-timeline", permission=READ)
@@ -119,40 +119,40 @@ async def timeline(call: Call) -> Reply:
     """Events and comments together, oldest first."""
     issue = call.issue()
     lines: list[IssueEvent | Comment] = [*issue.events, *issue.comments]
-    lines.sort(key=lambda one: (one.created_at, one.id))
-    return call.paginate(lines, lambda one: _line(call, one))
+    lines.sort(key=lambda item: (item.created_at, item.id))
+    return call.paginate(lines, lambda item: _line(call, item))
 
 
 @route("GET", "/repos/{owner}/{repo}/issues/events", "issues/list-events-for-repo", permission=READ)
 async def all_events(call: Call) -> Reply:
     """What happened to any issue of the repository, newest first."""
     lines = [line for issue in call.repository.issues.values() for line in issue.events]
-    lines.sort(key=lambda one: one.id, reverse=True)
-    return call.paginate(lines, lambda one: issue_serializer.issue_event(call.hub, one, with_issue=True))
+    lines.sort(key=lambda event: event.id, reverse=True)
+    return call.paginate(lines, lambda event: issue_serializer.issue_event(call.hub, event, with_issue=True))
 
 
 @route("GET", "/repos/{owner}/{repo}/issues/events/{event_id}", "issues/get-event", permission=READ)
 async def event(call: Call) -> Reply:
     """One event."""
-    wanted = call.number("event_id")
+    event_id = call.number("event_id")
     for issue in call.repository.issues.values():
         for line in issue.events:
-            if line.id == wanted:
+            if line.id == event_id:
                 return Reply(200, issue_serializer.issue_event(call.hub, line, with_issue=True))
     raise not_found()
 
 
-def _line(call: Call, one: IssueEvent | Comment) -> dict[str, object]:
-    if isinstance(one, IssueEvent):
-        return issue_serializer.issue_event(call.hub, one)
-    shown = issue_serializer.comment(call.hub, one)
-    return shown | {"event": "commented", "actor": shown["user"], "created_at": timestamp(one.created_at)}
+def _line(call: Call, item: IssueEvent | Comment) -> dict[str, object]:
+    if isinstance(item, IssueEvent):
+        return issue_serializer.issue_event(call.hub, item)
+    shown = issue_serializer.comment(call.hub, item)
+    return shown | {"event": "commented", "actor": shown["user"], "created_at": timestamp(item.created_at)}
 
 
-def _by_id(call: Call, wanted: int) -> Issue:
+def _by_id(call: Call, issue_id: int) -> Issue:
     for repository in call.hub.repositories.values():
         if repository is call.repository or call.credential.can_see(repository):
             for issue in repository.issues.values():
-                if issue.id == wanted:
+                if issue.id == issue_id:
                     return issue
     raise ApiError(404, "The provided issue does not exist")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.http.errors import ApiError, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import Role, User
@@ -39,11 +39,11 @@ async def get(call: Call) -> Reply:
 @route("GET", REPO + "/collaborators", "repos/list-collaborators", permission="metadata:read", role="write")
 async def collaborators(call: Call) -> Reply:
     """The people with a role here."""
-    people = [one for one in call.hub.users.values() if call.repository.is_collaborator(one)]
-    wanted = call.query.get("permission")
-    if wanted is not None:
-        people = [one for one in people if issue_serializer.permissions(call.repository, one).get(wanted)]
-    return call.paginate(people, lambda one: _collaborator(call, one))
+    people = [person for person in call.hub.users.values() if call.repository.is_collaborator(person)]
+    permission = call.query.get("permission")
+    if permission is not None:
+        people = [person for person in people if issue_serializer.permissions(call.repository, person).get(permission)]
+    return call.paginate(people, lambda person: _collaborator(call, person))
 
 
 @route("GET", PERSON, "repos/check-collaborator", permission="metadata:read")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.rest.reactions import added, listed, taken
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import pulls as pull_serializer
@@ -32,8 +32,8 @@ def _shown(call: Call, review: Review) -> Reply:
 @route("GET", f"{PULL}/reviews", "pulls/list-reviews", permission=READ)
 async def list_reviews(call: Call) -> Reply:
     """Submitted reviews, oldest first, and one's own pending one."""
-    found = [r for r in call.pull().reviews if r.state != "PENDING" or r.user is call.credential.user]
-    return call.paginate(found, lambda review: pull_serializer.review(call.hub, review))
+    review_list = [r for r in call.pull().reviews if r.state != "PENDING" or r.user is call.credential.user]
+    return call.paginate(review_list, lambda review: pull_serializer.review(call.hub, review))
 
 
 @route("POST", f"{PULL}/reviews", "pulls/create-review", permission=WRITE, role="read", content=True)
@@ -98,10 +98,10 @@ async def dismiss_review(call: Call) -> Reply:
 
 def _reviewers(call: Call) -> list[User]:
     logins: list[str] = call.field("reviewers", list) or []
-    found = [call.hub.users.get(str(login).lower()) for login in logins]
-    if None in found:
+    people = [call.hub.users.get(str(login).lower()) for login in logins]
+    if None in people:
         raise ApiError(422, "Could not resolve to a node with the login of one of the reviewers.")
-    return [user for user in found if user is not None]
+    return [user for user in people if user is not None]
 
 
 @route("POST", f"{PULL}/requested_reviewers", "pulls/request-reviewers", permission=WRITE)
@@ -144,17 +144,17 @@ def _own_comment(call: Call) -> ReviewComment:
 @route("GET", f"{PULL}/comments", "pulls/list-review-comments", permission=READ)
 async def list_comments(call: Call) -> Reply:
     """Comments on the lines of one pull request."""
-    found = call.pull().review_comments  # in the order of their making
+    review_comments = call.pull().review_comments  # in the order of their making
     if call.query.get("sort") and call.query.get("direction") == "desc":
-        found = found[::-1]
-    return call.paginate(found, lambda one: pull_serializer.review_comment(call.hub, one))
+        review_comments = review_comments[::-1]
+    return call.paginate(review_comments, lambda comment: pull_serializer.review_comment(call.hub, comment))
 
 
 @route("GET", "/repos/{owner}/{repo}/pulls/comments", "pulls/list-review-comments-for-repo", permission=READ)
 async def list_all_comments(call: Call) -> Reply:
     """Comments on lines of all pull requests."""
-    found = [comment for pull in call.repository.pulls() for comment in pull.review_comments]
-    return call.paginate(found, lambda one: pull_serializer.review_comment(call.hub, one))
+    review_comments = [comment for pull in call.repository.pulls() for comment in pull.review_comments]
+    return call.paginate(review_comments, lambda comment: pull_serializer.review_comment(call.hub, comment))
 
 
 @route("POST", f"{PULL}/comments", "pulls/create-review-comment", permission=WRITE, role="read", content=True)

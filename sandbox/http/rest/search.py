@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.errors import invalid
+from sandbox.errors import invalid
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import search
@@ -13,18 +13,22 @@ from sandbox.state.models import Issue
 async def issues(call: Call) -> Reply:
     """Issues and pull requests that the sender may see."""
     query = call.query.get("q", "")
-    found = [one for one in search.search_issues(call.hub, query) if call.credential.can_see(one.repository)]
+    matching_issues = [
+        issue for issue in search.search_issues(call.hub, query) if call.credential.can_see(issue.repository)
+    ]
     order = call.query.get("sort")
     if order not in (None, "created", "updated", "comments"):
         raise invalid("Search", "sort")
     backwards = call.query.get("order", "desc") == "desc"
     if order == "comments":
-        found.sort(key=lambda one: len(one.comments), reverse=backwards)
+        matching_issues.sort(key=lambda issue: len(issue.comments), reverse=backwards)
     elif order is not None:
-        found.sort(key=lambda one: one.updated_at if order == "updated" else one.created_at, reverse=backwards)
+        matching_issues.sort(
+            key=lambda issue: issue.updated_at if order == "updated" else issue.created_at, reverse=backwards
+        )
     return call.paginate(
-        found,
-        lambda one: _scored(call, one),
+        matching_issues,
+        lambda issue: _scored(call, issue),
         key="items",
         extra={"incomplete_results": False, "search_type": "lexical"},
     )

@@ -35,27 +35,27 @@ async def create(call: Call) -> Reply:
 async def list_for_ref(call: Call) -> Reply:
     """Every status of a commit, newest first."""
     sha = await commit(call, call.params["ref"])
-    found = [one for one in reversed(call.repository.statuses) if one.sha == sha]
-    return call.paginate(found, lambda one: issue_serializer.status(call.hub, one))
+    status_list = [status for status in reversed(call.repository.statuses) if status.sha == sha]
+    return call.paginate(status_list, lambda status: issue_serializer.status(call.hub, status))
 
 
 @route("GET", REPO + "/commits/{ref:.+}/status", "repos/get-combined-status-for-ref", permission="statuses:read")
 async def combined(call: Call) -> Reply:
     """The newest status of each context, and all in one."""
     sha = await commit(call, call.params["ref"])
-    found = statuses.latest_statuses(call.repository, sha)
+    latest = statuses.latest_statuses(call.repository, sha)
     home = issue_serializer.repository_url(call.hub, call.repository)
     repository = issue_serializer.repository(call.hub, call.repository)
     del repository["custom_properties"]
     simple = [
-        {key: value for key, value in issue_serializer.status(call.hub, one).items() if key != "creator"}
-        for one in found
+        {key: value for key, value in issue_serializer.status(call.hub, status).items() if key != "creator"}
+        for status in latest
     ]
     body = {
-        "state": statuses.combined_state(found),
+        "state": statuses.combined_state(latest),
         "statuses": simple,
         "sha": sha,
-        "total_count": len(found),
+        "total_count": len(latest),
         "repository": repository,
         "commit_url": f"{home}/commits/{sha}",
         "url": f"{home}/commits/{sha}/status",

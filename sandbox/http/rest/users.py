@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.clock import timestamp
-from sandbox.http.errors import not_found
+from sandbox.errors import not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import Account, User
@@ -69,7 +69,9 @@ def _whole(call: Call, account: Account) -> dict[str, Any]:
         "email": person.email if person else None,
         "hireable": None,
         "bio": None,
-        "public_repos": sum(1 for one in call.hub.repositories.values() if one.owner is account and not one.private),
+        "public_repos": sum(
+            1 for repository in call.hub.repositories.values() if repository.owner is account and not repository.private
+        ),
         "public_gists": 0,
         "followers": 0,
         "following": 0,

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from sandbox.actions.dispatch import repository_dispatch, workflow_dispatch
-from sandbox.actions.workflow_index import Workflow
-from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.http.rest.actions import chosen
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import runs as run_serializer
+from sandbox.state.workflows import Workflow
 
 WORKFLOWS = "/repos/{owner}/{repo}/actions/workflows"
 WORKFLOW = f"{WORKFLOWS}/{{workflow_id}}"
@@ -20,9 +20,9 @@ MAX_KEYS, MAX_PAYLOAD = 10, 65_536  # of client_payload: top-level keys, bytes o
 
 async def _workflow(call: Call) -> Workflow:
     """By id or by file name."""
-    wanted = call.params["workflow_id"]
-    for workflow in await call.hub.actions.register(call.repository):
-        if wanted in (str(workflow.id), workflow.path, workflow.path.rsplit("/", 1)[-1]):
+    name_or_id = call.params["workflow_id"]
+    for workflow in await call.hub.workflow_index.register(call.repository):
+        if name_or_id in (str(workflow.id), workflow.path, workflow.path.rsplit("/", 1)[-1]):
             return workflow
     raise not_found()
 
@@ -30,8 +30,8 @@ async def _workflow(call: Call) -> Workflow:
 @route("GET", WORKFLOWS, "actions/list-repo-workflows", permission=READ)
 async def list_workflows(call: Call) -> Reply:
     """The workflows of the repository."""
-    found = await call.hub.actions.register(call.repository)
-    return call.paginate(found, lambda one: run_serializer.workflow(call.hub, one), key="workflows")
+    workflows = await call.hub.workflow_index.register(call.repository)
+    return call.paginate(workflows, lambda workflow: run_serializer.workflow(call.hub, workflow), key="workflows")
 
 
 @route("GET", WORKFLOW, "actions/get-workflow", permission=READ)

@@ -7,21 +7,19 @@ import functools
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sandbox.errors import ApiError
 from sandbox.git.command import git_environment, git_process
 from sandbox.git.objects import ZERO, RefChange
 from sandbox.git.protocol import fetch_offer, push_offer, refs_answer, wants_refs
 from sandbox.git.repository import GitRepository
-from sandbox.http.auth import Credential, authenticate
-from sandbox.http.errors import ApiError
+from sandbox.http.auth import authenticate
+from sandbox.hub import Hub
 from sandbox.services.pushes import after_push
+from sandbox.state.credentials import Credential
 from sandbox.state.models import Repository, role_at_least
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 
@@ -29,8 +27,8 @@ SERVICES = ("git-upload-pack", "git-receive-pack")
 @functools.cache
 def backend_path() -> Path:
     """Where this machine's `git http-backend` lives. Raises FileNotFoundError when git came without it."""
-    found = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
-    path = Path(found.stdout.strip()) / "git-http-backend"
+    result = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
+    path = Path(result.stdout.strip()) / "git-http-backend"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: install git with its http-backend to serve repositories")
     return path
@@ -65,11 +63,11 @@ async def answer(repository: GitRepository, request: web.Request, rest: str, log
     if rest == "info/refs":
         return _said(service, "advertisement", fetch_offer())
     try:
-        wanted = wants_refs(body)
+        prefixes = wants_refs(body)
     except ValueError as error:
         return web.Response(status=400, text=f"This is no request of protocol 2: {error}")
-    if wanted is not None:
-        return _said(service, "result", _refs(repository, wanted))
+    if prefixes is not None:
+        return _said(service, "result", _refs(repository, prefixes))
     return await _rpc(repository, service, body, {"GIT_PROTOCOL": "version=2"})
 
 
@@ -83,11 +81,11 @@ def _pushable(repository: GitRepository) -> dict[str, str]:
     return {name: sha for name, sha in refs.items() if not name.startswith("refs/pull/")}
 
 
-def _refs(repository: GitRepository, wanted: list[str]) -> bytes:
+def _refs(repository: GitRepository, prefixes: list[str]) -> bytes:
     refs = repository.ref_store.under("refs/")
     tags = {name: repository.peeled(sha) for name, sha in refs.items() if name.startswith("refs/tags/")}
     peeled = {name: sha for name, sha in tags.items() if sha is not None and sha != refs[name]}
-    return refs_answer(wanted, repository.ref_store.head(), refs, peeled)
+    return refs_answer(prefixes, repository.ref_store.head(), refs, peeled)
 
 
 async def _rpc(repository: GitRepository, service: str, body: bytes, environment: Mapping[str, str]) -> web.Response:
@@ -156,9 +154,7 @@ def _challenge(message: str) -> web.Response:
     return web.Response(status=401, text=message, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})
 
 
-def _refusal(
-    hub: Sandbox, repository: Repository | None, credential: Credential, *, write: bool
-) -> web.Response | None:
+def _refusal(hub: Hub, repository: Repository | None, credential: Credential, *, write: bool) -> web.Response | None:
     """Why the sender may not do this, or None."""
     if repository is None or (credential.kind != "anonymous" and not credential.has_access(repository)):
         return web.Response(status=404, text="Repository not found.")
@@ -180,7 +176,7 @@ def _refusal(
     return None
 
 
-async def serve(hub: Sandbox, request: web.Request) -> web.Response:
+async def serve(hub: Hub, request: web.Request) -> web.Response:
     """One request of a git client; a fault of the sandbox itself is kept in `hub.errors`."""
     try:
         return await _serve(hub, request)
@@ -189,7 +185,7 @@ async def serve(hub: Sandbox, request: web.Request) -> web.Response:
         raise
 
 
-async def _serve(hub: Sandbox, request: web.Request) -> web.Response:
+async def _serve(hub: Hub, request: web.Request) -> web.Response:
     _, owner, name, rest = request.path.split("/", 3)
     repository = hub.find_repository(f"{owner}/{name.removesuffix('.git')}")
     try:
