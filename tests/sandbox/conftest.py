@@ -1,4 +1,4 @@
-"""Fixtures of the sandbox's tests: a repository, an App that records its webhooks, and a client that acts as the App."""
+"""Fixtures: a repository, an App that records its webhooks, and a client that acts as the App."""
 
 from __future__ import annotations
 
