@@ -1,14 +1,15 @@
-"""A GitHub on your own machine: stateful, over HTTP, with real git, a clock to turn and faults to plan.
+"""A GitHub on your own machine: stateful, over HTTP, with real git, a manual clock and planned faults.
 
-    async with Sandbox(root, clock=TurnedClock(datetime(2026, 3, 2, 9, tzinfo=UTC))) as hub:
+    async with Sandbox(root, clock=ManualClock(datetime(2026, 3, 2, 9, tzinfo=UTC))) as hub:
         shop, alice = hub.repository("acme/shop"), hub.user("alice")
         hub.grant(shop, alice, "write")
-        app = hub.app("my-app", webhook_url=url, secret="…", permissions={"issues": "write"}, events=["issues"])
+        permissions = {"issues": "write"}
+        app = hub.register_app("my-app", webhook_url=url, secret="…", permissions=permissions, events=["issues"])
         await hub.install(app, hub.organisation("acme"), [shop])
         issue = await alice.opens_issue(shop, "A bug", labels=["bug"])
-        await hub.settled()
+        await hub.wait_until_idle()
 
-The App's webhook has been called by now, and it can do at `hub.url` what it could do at GitHub's.
+By then the App's webhook was called. At `hub.url` the App can do what it can do at GitHub's API.
 """
 
 from sandbox.actions.scripted_result import Conclusion

@@ -1,6 +1,4 @@
-"""The sandbox's clocks. Everything that has a time, an age or a wait here asks one of these, never the
-computer.
-"""
+"""The sandbox's clocks: the only source of times and waits in the sandbox."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The computer's time, from now on; with `speed=60` a minute of the sandbox passes in a second.
+    """Real time, optionally faster; with `speed=60` a minute of the sandbox passes in a second.
 
     Raises `ValueError` when `speed` is not above 0.
     """
@@ -56,7 +54,7 @@ class RealClock:
 
 
 class ManualClock:
-    """A clock that stands still until a test turns it with `advance`."""
+    """A clock that stops until a test advances it."""
 
     def __init__(self, start: datetime) -> None:
         if start.tzinfo is None:
@@ -71,7 +69,7 @@ class ManualClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return when the clock has been turned on by so many seconds."""
+        """Return when the clock has been advanced by so many seconds."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -91,9 +89,9 @@ class ManualClock:
             raise
 
     def advance(self, seconds: float) -> None:
-        """Turn the clock on by so many seconds (≥ 0) and wake, in order, everybody whose time has come."""
+        """Advance the clock by so many seconds (≥ 0) and wake the sleepers that are due, in order."""
         if seconds < 0:
-            raise ValueError("a clock is never turned back")
+            raise ValueError("a clock cannot go back")
         self._now += timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= self._now:
             _, _, future, work = heapq.heappop(self._sleepers)
@@ -103,14 +101,14 @@ class ManualClock:
                 future.set_result(None)
 
     async def wait_for_sleeper(self) -> None:
-        """Return when somebody sleeps on this clock: at once, or when the next one lies down."""
+        """Return as soon as at least one task sleeps on this clock."""
         while self.next_due is None:
             self._sleeper_added.clear()
             await self._sleeper_added.wait()
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next sleeper wakes; None when nobody sleeps."""
+        """When the next sleeper wakes; None when there is none."""
         return min((due for due, _, future, _ in self._sleepers if not future.done()), default=None)
 
 
@@ -120,5 +118,5 @@ def timestamp(moment: datetime) -> str:
 
 
 def timestamp_or_none(moment: datetime | None) -> str | None:
-    """`stamp`, where there may be no time."""
+    """The same for a time that may be None."""
     return None if moment is None else timestamp(moment)

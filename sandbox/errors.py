@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 
 def not_found() -> ApiError:
-    """404: it is not there, or you may not know that it is."""
+    """404: it does not exist, or the sender may not see it."""
     return ApiError(404, "Not Found")
 
 
@@ -48,5 +48,5 @@ def invalid(resource: str, field: str, code: str = "invalid", message: str | Non
 
 
 def invalid_request(message: str) -> ApiError:
-    """422 for a body that does not have the shape the operation asks for."""
+    """422 for a body of the wrong shape."""
     return ApiError(422, f"Invalid request.\n\n{message}")

@@ -1,8 +1,7 @@
-"""Who is busy: the book that lets a test wait until the sandbox has nothing left to do.
+"""Track pending work, so that a test can wait until the sandbox is idle.
 
-Every delivery, every request being served and every background job is a piece of `Work`. Work that sleeps on
-the sandbox's clock is not busy: it waits for the test to turn the clock, so waiting for *it* would wait for
-ever.
+Every delivery, every request being served and every background job is a `PendingWork`. Work that sleeps on
+the sandbox's clock is not busy: it waits for the test to advance the clock.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from contextvars import ContextVar
 
 
 class PendingWork:
-    """One thing under way. It is busy from its start to its end, less the time it sleeps on the clock."""
+    """One piece of work: busy from its start to its end, except while it sleeps on the clock."""
 
     def __init__(self, tracker: IdleTracker, name: str) -> None:
         self.name = name
@@ -22,19 +21,19 @@ class PendingWork:
         tracker._add(self)
 
     def pause(self) -> None:
-        """Begin to sleep on the clock."""
+        """Start to sleep on the clock."""
         self._sleepers += 1
         if self._sleepers == 1 and not self._ended:
             self._tracker._remove(self)
 
     def resume(self) -> None:
-        """Woken: busy again. Called by the one who wakes, so that there is no moment of false quiet."""
+        """Become busy again. The waking side calls this, so that the tracker is never idle in between."""
         self._sleepers -= 1
         if self._sleepers == 0 and not self._ended:
             self._tracker._add(self)
 
     def end(self) -> None:
-        """Finished, whichever way."""
+        """Finish, with or without an error."""
         if not self._ended:
             self._ended = True
             if self._sleepers == 0:
@@ -51,20 +50,20 @@ class IdleTracker:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is busy."""
+        """Whether nothing is busy."""
         return not self._busy
 
     @property
     def busy_names(self) -> list[str]:
-        """What is busy just now, for messages."""
+        """What is busy now, for messages."""
         return sorted(work.name for work in self._busy)
 
     def begin_work(self, name: str) -> PendingWork:
-        """Enter a new piece of work, busy from now on."""
+        """Start a piece of work, busy from now on."""
         return PendingWork(self, name)
 
     async def wait_until_idle(self) -> None:
-        """Return when nothing has been busy for a few turns of the event loop."""
+        """Return when nothing has been busy for a few iterations of the event loop."""
         idle_turns = 0
         while idle_turns < 5:
             await self._idle_event.wait()

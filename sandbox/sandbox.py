@@ -85,7 +85,7 @@ class Sandbox:
         self._deliverer = Deliverer(self)
         self._server = Server(self, port)
 
-    # Opening and closing
+    # Open and close
 
     async def __aenter__(self) -> Sandbox:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -99,16 +99,16 @@ class Sandbox:
         for close in self.close_callbacks:
             await close()
         await self._server.close()
-        await self._cancel_tasks()  # what the last requests began
+        await self._cancel_tasks()  # the tasks that the last requests started
         await self._deliverer.close()
         if self.errors and error is None:
             raise ExceptionGroup("the sandbox itself failed", self.errors)
 
     async def _cancel_tasks(self) -> None:
-        """Cancel everything, also what the cancelled begin on their way out, and wait until it is over.
+        """Cancel all tasks, including those that cancelled tasks start, and wait for their end.
 
-        A task that is left would be cancelled by the event loop's own end, together with those of asyncio that
-        connect a process's pipes: then it waits for that process for ever.
+        The event loop would otherwise cancel a remaining task together with asyncio's tasks for a process's pipes, and
+        the task would wait for that process forever.
         """
         while tasks := list(self._tasks):
             for task in tasks:
@@ -117,15 +117,13 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The address of the API, of git and of the pages, without a last slash."""
+        """The address of the API, of git and of the pages, without a trailing slash."""
         return self._server.url
 
     # Work
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], *, name: str = "work") -> asyncio.Task[Any]:
-        """Run a job that `settled` waits for, except while it sleeps on the clock. Cancelled when the
-        sandbox closes.
-        """
+        """Run a job that `wait_until_idle` waits for, except while it sleeps on the clock. Closing cancels it."""
         work = self.idle_tracker.begin_work(name)
         context = copy_context()
         context.run(current_work.set, work)
@@ -135,7 +133,7 @@ class Sandbox:
         return task
 
     def spawn_background(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
-        """Run something that never ends by itself; `settled` does not wait for it."""
+        """Run a job that never ends by itself; `wait_until_idle` does not wait for it."""
         context = copy_context()
         context.run(current_work.set, None)
         task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
@@ -158,12 +156,12 @@ class Sandbox:
         return self.idle_tracker.begin_work(name)
 
     async def wait_until_idle(self) -> None:
-        """Return when no webhook waits to be sent and nothing runs, apart from what sleeps on the clock."""
+        """Return when no webhook waits to be sent and nothing runs, except what sleeps on the clock."""
         await self.idle_tracker.wait_until_idle()
 
     @property
     def is_idle(self) -> bool:
-        """Whether `settled` would return at once."""
+        """Whether `wait_until_idle` would return at once."""
         return self.idle_tracker.is_idle
 
     def now(self) -> datetime:
@@ -359,8 +357,8 @@ class Sandbox:
     def emit(self, repository: Repository, event: str, action: str | None, *, sender: User, **fields: Any) -> None:
         """Send a webhook about a repository to every App installed there that subscribed to the event.
 
-        `fields` are JSON values (see `render`); `action`, `repository`, `organization`, `sender` and
-        `installation` are added. Nothing is awaited: the delivery leaves in the background, in order.
+        `fields` are JSON values (see `serializers`); `action`, `repository`, `organization`, `sender` and
+        `installation` are added. The delivery is sent in the background, in order.
         """
         self._deliverer.emit(repository, event, action, sender=sender, **fields)
 
@@ -379,11 +377,11 @@ class Sandbox:
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """Every delivery so far, oldest first; a redelivery is an entry of its own."""
+        """Every delivery so far, oldest first; a redelivery is a separate entry."""
         return self._deliverer.log
 
     async def redeliver(self, guid: str) -> Delivery:
-        """Send a delivery again, as `POST …/attempts` would, and return its new entry once it was tried."""
+        """Send a delivery again, as `POST …/attempts` would, and return its new entry after the attempt."""
         redelivery = self.queue_redelivery(self._deliverer.find_latest(guid))
         await self.wait_until_idle()
         return redelivery
@@ -393,17 +391,17 @@ class Sandbox:
         return self._deliverer.redeliver(delivery)
 
     def check_webhook(self, event: str, action: str | None, payload: dict[str, Any]) -> None:
-        """Record in `violations` where a payload does not agree with GitHub's description."""
+        """Record in `violations` where a payload does not match GitHub's description."""
         if self.contract is not None:
             self.violations += self.contract.check_webhook(event, action, payload)
 
     def bring_runner_online(self, label: str) -> None:
-        """A runner with this label is online again; the jobs that waited for it begin."""
+        """Bring a runner with this label online; the jobs that waited for it start."""
         self.offline_labels.discard(label)
         self.actions.look_for_work()
 
     def set_ci_script(self, repository: Repository, script: CiScript | None) -> None:
-        """Let a function decide how workflow runs of a repository end, instead of running their steps."""
+        """Let a function decide the result of a repository's workflow runs, instead of running their steps."""
         if script is None:
             self.ci_scripts.pop(repository.id, None)
         else:

@@ -1,4 +1,4 @@
-"""Webhooks: what is sent to whom, in what order, and the log of it."""
+"""Send webhooks to Apps in order, and log the deliveries."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ from sandbox.serializers import issues as issue_serializer
 from sandbox.state.deliveries import Delivery
 from sandbox.state.models import App, Installation, Organisation, Repository, User
 
-TIMEOUT_SECONDS = 10.0  # seconds of real time in which a receiver must answer, as on GitHub
+TIMEOUT_SECONDS = 10.0  # seconds of real time that a receiver has to answer, as on GitHub
 MAX_PAYLOAD_BYTES = 25 * 1024 * 1024  # bytes; GitHub never sends more
 
 
 class Deliverer:
-    """One queue and one sender for each App, so that deliveries keep their order unless the fault plan says
-    not.
-    """
+    """One queue and one sender for each App, so that deliveries keep their order unless a fault reorders them."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -37,7 +35,7 @@ class Deliverer:
         self.log: list[Delivery] = []
 
     def emit(self, repository: Repository, event: str, action: str | None, *, sender: User, **fields: Any) -> None:
-        """Tell every App that is installed on the repository and subscribed to the event.
+        """Send a webhook to every App that is installed on the repository and subscribed to the event.
 
         `fields` are JSON values; `action`, `repository`, `organization`, `sender` and `installation` are
         added.
@@ -57,7 +55,7 @@ class Deliverer:
         sender: User,
         **fields: Any,
     ) -> None:
-        """Tell one installation's App, subscribed or not."""
+        """Send a webhook to one installation's App, subscribed or not."""
         common_fields = self._common_fields(repository, action, sender, fields)
         self.send(installation, event, action, common_fields, repository=repository)
 
@@ -104,7 +102,7 @@ class Deliverer:
         *,
         repository: Repository | None = None,
     ) -> None:
-        """Queue one delivery to one installation's App; nothing happens when the App has no webhook."""
+        """Queue one delivery to one installation's App, if the App has a webhook."""
         app = installation.app
         if app.webhook_url is None:
             return
@@ -136,7 +134,7 @@ class Deliverer:
             self._hub.spawn(self._send_later(delivery, fault[1]), name=f"delayed {event}")
 
     def redeliver(self, delivery: Delivery) -> Delivery:
-        """Queue the same delivery again, same GUID and bytes, to where the App listens now."""
+        """Queue the same delivery again, with the same GUID and bytes, to the App's current address."""
         redelivery = self._create_delivery(
             delivery.app,
             guid=delivery.guid,

@@ -30,7 +30,7 @@ class Runner(Protocol):
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The action's description. Raises WorkflowError when there is none that can be run here."""
+    """Read the action's description. Raises WorkflowError when there is none that can be run here."""
     for name in ("action.yml", "action.yaml"):
         if (folder / name).is_file():
             try:
@@ -46,7 +46,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 async def run_composite(runner: Runner, spec: StepSpec, folder: Path) -> bool:
-    """Do the steps of a composite action in the job's place; gives whether all went well.
+    """Run the steps of a composite action and return whether it succeeded.
 
     They see their own `inputs` and `steps`; the action's outputs become those of the step that uses it.
     """

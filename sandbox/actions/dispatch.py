@@ -1,4 +1,4 @@
-"""Starting workflows from outside: `workflow_dispatch` and `repository_dispatch`."""
+"""Start workflows on request: `workflow_dispatch` and `repository_dispatch`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
 
 
 def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with their defaults. Raises ApiError 422 for unknown, missing or senseless ones."""
+    """The inputs with their defaults. Raises ApiError 422 for unknown, missing or invalid ones."""
     unknown = sorted(values.keys() - declared.keys())
     if unknown:
         raise ApiError(422, f"Unexpected inputs provided: {unknown}")
@@ -80,7 +80,7 @@ async def workflow_dispatch(
 async def repository_dispatch(
     hub: Hub, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
 ) -> list[WorkflowRun]:
-    """Tell Apps and the default branch's workflows of an event of one's own making."""
+    """Send a custom event to the Apps and start the default branch's workflows that listen for it."""
     payload = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}
     fields = {key: value for key, value in payload.items() if key != "action"}
     hub.emit(repository, "repository_dispatch", event_type, sender=actor, **fields)

@@ -1,8 +1,7 @@
-"""Starts workflow runs, walks them through their states, and ends them: the rules of GitHub Actions.
+"""Start, advance and end workflow runs by the rules of GitHub Actions.
 
-A run has no task of its own. Each job is one piece of the hub's work; whichever job ends last ends the run.
-So a job that sleeps on the clock (a stalled agent) never keeps anybody waiting who asks whether the sandbox
-has settled.
+A run has no task of its own. Each job is a task of the hub, and the job that ends last ends the run. A job
+that sleeps on the clock (a stalled agent) therefore does not keep the sandbox from being idle.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from sandbox.state.models import PullRequest, Repository, User, WorkflowJob, Wor
 
 @dataclass(eq=False, slots=True)
 class Plan:
-    """What a run in progress needs besides its state."""
+    """What the engine needs of a run in progress besides its state."""
 
     file: WorkflowFile
     specs: dict[int, JobSpec] = field(default_factory=dict)
@@ -54,7 +53,7 @@ class Actions:
         pulls: list[PullRequest] | None = None,
         inputs: dict[str, Any] | None = None,
     ) -> WorkflowRun:
-        """Make a run and set its first jobs going. A disabled workflow is for the caller to refuse."""
+        """Create a run and start its first jobs. The caller refuses disabled workflows."""
         workflow = self.hub.workflow_index.workflow(repository, file)
         workflow.runs += 1
         now = self.hub.now()
@@ -87,7 +86,7 @@ class Actions:
                 run.display_title = f"{title} ({error})"
         repository.runs[run.id] = run
         if any(agent.account is actor for agent in self.hub.cloud_agents.values() if agent.mention is None):
-            # Nothing runs for an agent that GitHub itself lends until a person has looked at what it pushed.
+            # Nothing runs for an agent that GitHub provides until a person has approved what it pushed.
             self.plans[run.id] = Plan(file)
             webhooks.run_requested(self.hub, run)
             webhooks.run_completed(self.hub, run, "action_required")
@@ -101,7 +100,7 @@ class Actions:
             return []
         return [pull for pull in repository.pulls() if pull.state == "open" and pull.head_sha == sha]
 
-    # The life of a run
+    # States of a run
 
     async def _begin(self, run: WorkflowRun, file: WorkflowFile, jobs: tuple[JobSpec, ...]) -> None:
         plan = Plan(file)
@@ -139,7 +138,7 @@ class Actions:
             webhooks.run_completed(self.hub, run, self._conclusion(run, plan))
 
     def look_for_work(self) -> None:
-        """A runner is there that was not: jobs that waited for it begin."""
+        """Start the jobs that waited for a runner which is online now."""
         for repository in self.hub.repositories.values():
             for run in list(repository.runs.values()):
                 if run.status != "completed" and run.id in self.plans:
@@ -158,10 +157,10 @@ class Actions:
         try:
             return not condition(spec.condition, context)
         except ExpressionError:
-            return False  # the job starts and tells the mistake in its log
+            return False  # the job starts and logs the error
 
     def _permissions(self, run: WorkflowRun, spec: JobSpec) -> Mapping[str, str]:
-        """What the job's token may do: as the job or the file says, else everything that a run can have."""
+        """The permissions of the job's token: those of the job or the file, else everything that a run can have."""
         for asked in (spec.permissions, self.plans[run.id].file.permissions):
             if asked is not None:
                 return asked
@@ -211,10 +210,10 @@ class Actions:
                 return "failure" if bad == "failure" else "timed_out"
         return "success" if "success" in conclusions else "skipped"
 
-    # What people and Apps ask of a run
+    # Requests of people and Apps
 
     def cancel(self, run: WorkflowRun) -> bool:
-        """Stop a run; False when it is over already."""
+        """Cancel a run; False when it has completed."""
         if run.status == "completed":
             return False
         plan = self.plans[run.id]
@@ -223,7 +222,7 @@ class Actions:
             task = plan.tasks.get(job.id)
             if task is not None and not task.done():
                 task.cancel()
-            if job.status == "queued":  # nothing of it runs yet that could tell of its end
+            if job.status == "queued":  # it has no task that would complete it
                 webhooks.job_completed(self.hub, job, "cancelled")
         self._advance(run)
         return True

@@ -2,7 +2,7 @@
 
 Supported: literals, dotted and bracketed look-ups, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`,
 parentheses and the functions contains, startsWith, endsWith, format, join, toJSON, fromJSON, success,
-failure, always, cancelled. Anything else raises ExpressionError, which ends up in the job's log.
+failure, always, cancelled. Anything else raises ExpressionError, which is written to the job's log.
 """
 
 import json
@@ -25,7 +25,7 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
 
 
 class ExpressionError(Exception):
-    """An expression that GitHub would refuse, or that the sandbox does not know."""
+    """An expression that GitHub would refuse, or that the sandbox does not support."""
 
 
 def text(value: Any) -> str:
@@ -42,7 +42,7 @@ def text(value: Any) -> str:
 
 
 def truthy(value: Any) -> bool:
-    """GitHub's idea of true: everything but false, 0, the empty string and null."""
+    """Whether GitHub takes a value as true: everything but false, 0, the empty string and null."""
     return value not in (None, False, 0, "")
 
 
@@ -52,7 +52,7 @@ def interpolate(template: str, context: Mapping[str, Any]) -> str:
 
 
 def condition(source: str | bool | None, context: Mapping[str, Any]) -> bool:
-    """The value of an `if:`; without a status function it holds only while all went well, as on GitHub."""
+    """The value of an `if:`; without a status function it is true only while no step failed, as on GitHub."""
     if source is None:
         return truthy(evaluate("success()", context))
     if isinstance(source, bool):

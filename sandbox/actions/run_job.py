@@ -1,4 +1,4 @@
-"""What happens inside one job: a test's own result, a scripted agent, or the steps of the file for real."""
+"""Run one job: by a test's scripted result, by a scripted agent, or by the steps of the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Outcome = tuple[str, dict[str, str]]
 
 
 def dispatched(run: WorkflowRun) -> dict[str, Any]:
-    """What a dispatch handed over: `client_payload` or the inputs; empty for other events."""
+    """The payload of a dispatch: `client_payload` or the inputs; empty for other events."""
     if run.event == "repository_dispatch":
         handed = run.payload.get("client_payload")
         return dict(handed) if isinstance(handed, Mapping) else {}
@@ -42,7 +42,7 @@ def context_of(
     needs: Mapping[str, Any] | None = None,
     token: str = "",
 ) -> dict[str, Any]:
-    """The contexts that expressions of a run can look into."""
+    """The contexts that expressions of a run can use."""
     repository, actor = run.repository, run.triggering_actor or run.actor
     pull = run.pulls[0] if run.event == "pull_request" and run.pulls else None
     github = {
@@ -196,7 +196,7 @@ async def _run_steps(
 
 
 def _event(hub: Hub, run: WorkflowRun) -> dict[str, Any]:
-    """What stands in $GITHUB_EVENT_PATH: the webhook's payload."""
+    """The content of $GITHUB_EVENT_PATH: the webhook's payload."""
     common = {
         "repository": issue_serializer.repository(hub, run.repository),
         "sender": issue_serializer.user(hub, run.triggering_actor or run.actor),
@@ -205,7 +205,7 @@ def _event(hub: Hub, run: WorkflowRun) -> dict[str, Any]:
 
 
 def _environment(folder: Path, context: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a job; nothing of the machine's own but its programs."""
+    """The environment variables of a job; of the machine's own only PATH."""
     github: Mapping[str, Any] = context["github"]
     names = [
         "actor",
@@ -253,7 +253,7 @@ def _environment(folder: Path, context: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def checkout(hub: Hub, run: WorkflowRun, target: Path, token: str) -> None:
-    """Put the run's commit into a folder; `origin` is the real address, with the run's token for pushes."""
+    """Check out the run's commit; `origin` is the sandbox's address, with the run's token for pushes."""
     repository = run.repository
     await clone(hub, repository.git.path, repository.full_name, target, run.checkout_sha, token)
 

@@ -1,4 +1,4 @@
-"""How a run ended, for tests that decide it themselves instead of running steps (`hub.ci`)."""
+"""The scripted result of a run, for tests that run no steps (`hub.set_ci_script`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Conclusion:
 
     @classmethod
     def cancelled(cls, *, seconds: float = 0) -> Conclusion:
-        """Somebody stopped it."""
+        """A person cancelled it."""
         return cls("cancelled", seconds=seconds)
 
     @classmethod

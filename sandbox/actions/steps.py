@@ -1,4 +1,4 @@
-"""The steps of one job, done for real: bash in a checkout, with GitHub's files and variables."""
+"""Run the steps of one job: bash in a checkout, with GitHub's files and variables."""
 
 import asyncio
 import functools
@@ -19,13 +19,13 @@ from sandbox.actions.job_log import JobLog
 from sandbox.actions.workflow import JobSpec, StepSpec
 from sandbox.state.models import WorkflowStep
 
-TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox
+TIME_LIMIT = 300.0  # seconds of real time for one step, so that a job that hangs does not hang the sandbox
 _BASH = ["bash", "--noprofile", "--norc", "-e"]
 
 
 @dataclass(slots=True)
 class StepRunner:
-    """Runs the steps of a job one after the other and says how it ended."""
+    """Runs the steps of a job in order and returns its conclusion."""
 
     spec: JobSpec
     folder: Path
@@ -46,7 +46,7 @@ class StepRunner:
         return self.folder / "work"
 
     async def run(self) -> str:
-        """Do everything; gives the job's conclusion ("success" or "failure")."""
+        """Run all steps and return the job's conclusion ("success" or "failure")."""
         self.workspace.mkdir(parents=True, exist_ok=True)
         self.context["job"] = {"status": "success"}
         self.context["steps"] = {}
@@ -105,7 +105,7 @@ class StepRunner:
         self.changed()
 
     async def perform(self, spec: StepSpec) -> bool:
-        """Do one step whatever its condition; gives whether it went well."""
+        """Run one step regardless of its condition and return whether it succeeded."""
         if spec.uses is not None:
             return await self._use(spec, spec.uses)
         script = self.filled(spec.run or "")
@@ -157,7 +157,7 @@ class StepRunner:
         *,
         pipefail: bool,
     ) -> int | None:
-        """Run a script in a process group of its own; its status, or None when it took too long."""
+        """Run a script in its own process group and return its status, or None after the time limit."""
         files = {
             name: self.folder / name.lower()
             for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY")
@@ -206,14 +206,14 @@ class StepRunner:
 
 
 def _instant(name: str, number: int, when: datetime) -> WorkflowStep:
-    """A step of the runner itself, which takes no time."""
+    """A step of the runner itself, without duration."""
     return WorkflowStep(
         name=name, number=number, status="completed", conclusion="success", started_at=when, completed_at=when
     )
 
 
 def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of a step, children included; they would outlive the test."""
+    """Kill what is left of a step, including its children, which would outlive the test."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Which events start which workflows: pushes, pull requests, `repository_dispatch`."""
+"""Start workflows on pushes, pull requests and `repository_dispatch`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUN_ACTOR = "github-actions[bot]"
 
 
 async def on_push(hub: Hub, repository: Repository, change: RefChange, actor: User, payload: Mapping[str, Any]) -> None:
-    """Start the workflows that a moved branch or tag asks for; the run token's own pushes start none."""
+    """Start the workflows of a push to a branch or tag; pushes with a run's token start none."""
     if actor.login == RUN_ACTOR or not change.after.strip("0"):
         return
     branch = change.ref.removeprefix("refs/heads/") if change.ref.startswith("refs/heads/") else None
@@ -43,7 +43,7 @@ async def on_pull_request(
     payload: Mapping[str, Any],
     merge_sha: str | None,
 ) -> None:
-    """Start what a pull request asks for, on its merge with the base; nothing while it conflicts."""
+    """Start the workflows of a pull request on its merge with the base; none while it conflicts."""
     if actor.login == RUN_ACTOR or merge_sha is None:
         return
     repository = pull.repository

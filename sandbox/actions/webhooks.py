@@ -1,4 +1,4 @@
-"""The states of runs and jobs, with the checks that mirror them and the webhooks that tell of each step.
+"""The states of runs and jobs, with their check runs and webhooks.
 
 Order as on GitHub: run requested, jobs queued (and their check runs created), run in progress with its
 first job, check run completed, job completed, check suite completed, run completed.
@@ -49,7 +49,7 @@ def _check_event(hub: Hub, job: WorkflowJob, check: CheckRun, action: str) -> No
 
 
 def run_requested(hub: Hub, run: WorkflowRun) -> None:
-    """A run (or its next attempt) begins its life, with its own check suite as on GitHub."""
+    """Mark a run (or its next attempt) as requested, with its own check suite as on GitHub."""
     now = hub.now()
     if run.check_suite is None:
         run.check_suite = CheckSuite(
@@ -69,7 +69,7 @@ def run_requested(hub: Hub, run: WorkflowRun) -> None:
 
 
 def job_queued(hub: Hub, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
-    """A job waits for a runner."""
+    """Create a job that waits for a runner."""
     suite = _suite(run)
     now = hub.now()
     try:
@@ -87,7 +87,7 @@ def job_queued(hub: Hub, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
 
 
 def job_kept(hub: Hub, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJob:
-    """A job that passed in an earlier attempt stands as it is in a re-run of the failed ones."""
+    """Copy a job that passed in an earlier attempt into a re-run of the failed ones."""
     return WorkflowJob(
         id=hub.new_id(),
         run=run,
@@ -105,7 +105,7 @@ def job_kept(hub: Hub, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJob:
 
 
 def job_started(hub: Hub, job: WorkflowJob) -> None:
-    """A runner took the job; the first one sets the whole run in progress."""
+    """Mark a job as in progress; the first job does so for the run."""
     run, now = job.run, hub.now()
     suite = _suite(run)
     job.status, job.started_at = "in_progress", now
@@ -119,7 +119,7 @@ def job_started(hub: Hub, job: WorkflowJob) -> None:
 
 
 def job_completed(hub: Hub, job: WorkflowJob, conclusion: str) -> None:
-    """A job ended; its check run ends with it."""
+    """Complete a job and its check run."""
     now = hub.now()
     job.status, job.conclusion, job.completed_at = "completed", conclusion, now
     job.started_at = job.started_at or now
@@ -135,7 +135,7 @@ def job_completed(hub: Hub, job: WorkflowJob, conclusion: str) -> None:
 
 
 def run_completed(hub: Hub, run: WorkflowRun, conclusion: str) -> None:
-    """The last job ended: the suite is complete, then the run."""
+    """Complete the check suite, then the run."""
     now = hub.now()
     suite = _suite(run)
     suite.status, suite.conclusion, suite.updated_at = "completed", conclusion, now
@@ -157,7 +157,7 @@ def _suite(run: WorkflowRun) -> CheckSuite:
 
 
 def _annotations(job: WorkflowJob) -> list[dict[str, Any]]:
-    """GitHub makes every `##[error]` line of the log an annotation on the workflow."""
+    """The annotations of a job: GitHub makes one of every `##[error]` line of the log."""
     lines = [line.split("##[error]", 1)[1] for line in job.log.splitlines() if "##[error]" in line]
     return [
         {

@@ -1,7 +1,7 @@
 """Workflow files: `.github/workflows/*.yml` as values.
 
-A file that GitHub would refuse gives a WorkflowFile with `error` set; the run that it would have started
-fails at once with that message, as on GitHub ("Invalid workflow file").
+A file that GitHub would refuse is read as a WorkflowFile with `error` set. Its run fails at once with that
+message, as on GitHub ("Invalid workflow file").
 """
 
 import fnmatch
@@ -119,7 +119,7 @@ def _chosen(options: Mapping[str, Any], key: str, names: tuple[str, ...]) -> boo
 
 
 def parse_workflow(path: str, source: str) -> WorkflowFile:
-    """Read one workflow file; mistakes are told in `error`, never raised."""
+    """Read one workflow file; mistakes are recorded in `error`, never raised."""
     try:
         document = yaml.safe_load(source)
     except yaml.YAMLError as error:

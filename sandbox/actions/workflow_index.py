@@ -36,7 +36,7 @@ class WorkflowIndex:
         self._parsed: dict[tuple[int, str], list[WorkflowFile]] = {}
 
     async def files(self, repository: Repository, sha: str) -> list[WorkflowFile]:
-        """The workflow files of a commit; a scripted CI without a file is given one."""
+        """The workflow files of a commit, with a default CI file for a scripted CI that has none."""
         key = (repository.id, sha)
         if key not in self._parsed:
             parsed = []
@@ -74,16 +74,16 @@ class WorkflowIndex:
         return made
 
     def enabled(self, repository: Repository, file: WorkflowFile) -> bool:
-        """Whether nobody has disabled the workflow of a file."""
+        """Whether the workflow of a file is enabled."""
         return self.workflow(repository, file).state == "active"
 
     def sign(self, what: str) -> str:
-        """A ticket for a log, good for a minute of the clock."""
+        """A ticket for a log, valid for a minute of the clock."""
         ticket = f"{self._random.getrandbits(128):032x}"
         self._tickets[ticket] = (what, self._now() + LOG_TICKET_LIFE)
         return ticket
 
     def signed(self, ticket: str) -> str | None:
-        """What a ticket stands for; None when it is unknown or too old."""
+        """The log that a ticket is for; None when it is unknown or expired."""
         what, until = self._tickets.get(ticket, ("", self._now()))
         return what if until > self._now() else None

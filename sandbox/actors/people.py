@@ -51,7 +51,7 @@ class Person(User):
         return issues.open_issue(self.hub, repository, self, title, body, issue_labels=issue_labels)
 
     async def edits_issue(self, issue: Issue, *, title: str | None = None, body: str | None = None) -> None:
-        """Change the title or body of one's own issue, or of any with triage."""
+        """Edit the title or body of the person's own issue, or of any with triage."""
         self.require_role(issue.repository, "read" if issue.user is self else "triage")
         issues.edit(self.hub, issue, self, title=title, body=body)
 
@@ -66,12 +66,12 @@ class Person(User):
         issues.reopen(self.hub, issue, self)
 
     async def labels(self, issue: Issue, *names: str) -> None:
-        """Put labels on an issue; unknown ones are made."""
+        """Add labels to an issue; unknown ones are created."""
         self.require_role(issue.repository, "triage")
         labels.label_issue(self.hub, issue, labels.get_or_create_labels(self.hub, issue.repository, self, names), self)
 
     async def unlabels(self, issue: Issue, *names: str) -> None:
-        """Take labels off an issue. Raises ApiError 404 for one it does not have."""
+        """Remove labels from an issue. Raises ApiError 404 for one it does not have."""
         self.require_role(issue.repository, "triage")
         for name in names:
             label = issue.repository.label(name)
@@ -85,22 +85,22 @@ class Person(User):
         issues.assign(self.hub, issue, people, self)
 
     async def unassigns(self, issue: Issue, *people: User) -> None:
-        """Take assigned people off."""
+        """Unassign people."""
         self.require_role(issue.repository, "triage")
         issues.unassign(self.hub, issue, people, self)
 
     async def blocks(self, issue: Issue, *, blocker: Issue) -> None:
-        """Say that an issue waits for another."""
+        """Mark an issue as blocked by another."""
         self.require_role(issue.repository, "triage")
         issues.block(self.hub, issue, blocker, self)
 
     async def unblocks(self, issue: Issue, *, blocker: Issue) -> None:
-        """Take that back."""
+        """Remove that dependency."""
         self.require_role(issue.repository, "triage")
         issues.unblock(self.hub, issue, blocker, self)
 
     async def adds_sub_issue(self, parent: Issue, child: Issue) -> None:
-        """Make an issue a part of another."""
+        """Make an issue a sub-issue of another."""
         self.require_role(parent.repository, "triage")
         issues.add_sub_issue(self.hub, parent, child, self)
 
@@ -110,12 +110,12 @@ class Person(User):
         return comments.create(self.hub, issue, self, body)
 
     async def edits_comment(self, comment: Comment, body: str) -> None:
-        """Change a comment: one's own, or any with write."""
+        """Edit a comment: the person's own, or any with write."""
         self.require_role(comment.issue.repository, "read" if comment.user is self else "write")
         comments.edit(self.hub, comment, self, body)
 
     async def deletes_comment(self, comment: Comment) -> None:
-        """Delete a comment: one's own, or any with write."""
+        """Delete a comment: the person's own, or any with write."""
         self.require_role(comment.issue.repository, "read" if comment.user is self else "write")
         comments.delete(self.hub, comment, self)
 
@@ -146,7 +146,7 @@ class Person(User):
         *,
         start: str | None = None,
     ) -> str:
-        """Commit files (None deletes one) to a branch and push; gives the new SHA.
+        """Commit files (None deletes one) to a branch, push, and return the new SHA.
 
         A new branch begins at the branch or commit `start`, or at the default branch.
         """
@@ -193,12 +193,12 @@ class Person(User):
     async def edits_pull(
         self, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
     ) -> None:
-        """Change a pull request's title, text or base: one's own, or any with write."""
+        """Edit a pull request's title, text or base: the person's own, or any with write."""
         self.require_role(pull.repository, "read" if pull.user is self else "write")
         await pulls.edit(self.hub, pull, self, title=title, body=body, base=base)
 
     async def closes_pull(self, pull: PullRequest) -> None:
-        """Close without merging: one's own, or any with triage."""
+        """Close without merging: the person's own, or any with triage."""
         self.require_role(pull.repository, "read" if pull.user is self else "triage")
         pulls.close(self.hub, pull, self)
 
@@ -220,17 +220,17 @@ class Person(User):
         return reviews.create_review(self.hub, pull, self, event=event, body=body, comments=comments)
 
     async def dismisses(self, review: Review, message: str) -> None:
-        """Take a verdict back."""
+        """Dismiss a review."""
         self.require_role(review.pull.repository, "write")
         reviews.dismiss(self.hub, review, self, message)
 
     async def requests_review(self, pull: PullRequest, *people: User) -> None:
-        """Ask people for a review."""
+        """Request reviews."""
         self.require_role(pull.repository, "write")
         reviews.request_reviewers(self.hub, pull, self, people)
 
     async def merges(self, pull: PullRequest, *, method: str = "merge") -> str:
-        """Press the merge button; gives the new SHA of the base branch."""
+        """Press the merge button and return the new SHA of the base branch."""
         self.require_role(pull.repository, "write")
         return await merges.merge_pull(self.hub, pull, self, method=method)
 
@@ -241,14 +241,14 @@ class Person(User):
             raise ApiError(403, "This workflow is already running")
 
     async def approves_runs(self, pull: PullRequest) -> None:
-        """Press "Approve and run workflows" below a pull request: what waits for it, on its head, runs."""
+        """Press "Approve and run workflows" on a pull request: the runs of its head that wait for approval start."""
         self.require_role(pull.repository, "write")
         for run in list(pull.repository.runs.values()):
             if (run.head_sha, run.conclusion) == (pull.head_sha, "action_required"):
                 await self.hub.actions.rerun(run, self)
 
     async def cancels(self, run: WorkflowRun) -> None:
-        """Stop a workflow run. Raises ApiError 409 when it is over."""
+        """Cancel a workflow run. Raises ApiError 409 when it has completed."""
         self.require_role(run.repository, "write")
         if not self.hub.actions.cancel(run):
             raise ApiError(409, "Cannot cancel a workflow run that is completed.")

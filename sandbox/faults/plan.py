@@ -1,12 +1,12 @@
-"""The fault plan: what shall go wrong, one line each, used up as it happens.
+"""The fault plan: planned faults, each used up when it happens.
 
-    hub.faults.drop("issues", "opened")                    # GitHub could not hand that delivery over
+    hub.faults.drop("issues", "opened")                    # GitHub could not deliver that webhook
     hub.faults.duplicate("issue_comment")                  # the same delivery, same GUID, twice
     hub.faults.delay("check_suite", seconds=30)            # by the sandbox's clock
-    hub.faults.reorder(3)                                  # holds the next three, sends them reversed
-    hub.faults.answer("issues/create-comment", "500-done") # does it, and answers 500
+    hub.faults.reorder(3)                                  # holds the next three and sends them reversed
+    hub.faults.fail_response("issues/create-comment", "500-done")  # does it, and answers 500
 
-Each of them but `reorder` takes `times`. What goes wrong at random is the `weather` (`sandbox.faults.random`).
+All but `reorder` take `times`. `random_faults` holds faults at random (`sandbox.faults.random`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FaultPlan:
         self._delivery_rules.append(_DeliveryRule("delay", event, action, seconds, times))
 
     def reorder(self, count: int) -> None:
-        """Hold the next `count` deliveries and send them in reversed order when the last has come."""
+        """Hold the next `count` deliveries and send them in reversed order after the last."""
         if count < 2:
             raise ValueError("reordering takes at least two deliveries")
         self.reorder_count = count
@@ -57,9 +57,9 @@ class FaultPlan:
     def fail_response(
         self, operation: str, kind: ResponseFault, *, times: int = 1, seconds: float | None = None
     ) -> None:
-        """The next requests of an operation (`issues/create-comment`, `graphql`) are answered wrongly.
+        """The next requests of an operation (`issues/create-comment`, `graphql`) fail.
 
-        `…-done` does what was asked before it fails, `…-not-done` does not. `hang` closes the connection
+        `…-done` performs the operation before it fails, `…-not-done` does not. `hang` closes the connection
         without an answer: after `seconds` of the sandbox's clock, at once when None. For `403-secondary` and
         `429`, `seconds` is the Retry-After (default 60). Raises ValueError for an unknown kind.
         """
@@ -68,7 +68,7 @@ class FaultPlan:
         self._response_rules.append(ResponseRule(operation, kind, seconds, times))
 
     def clear(self) -> None:
-        """Nothing more goes wrong."""
+        """Remove all faults."""
         self._delivery_rules.clear()
         self._response_rules.clear()
         self.reorder_count = 0

@@ -1,4 +1,4 @@
-"""Faults at random, by a seed: how GitHub and the network behave on a bad day, for as long as it lasts."""
+"""Faults at random, by a seed: how GitHub and the network behave on a bad day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import get_args
 
 from sandbox.faults.rules import ResponseFault, ResponseRule
 
-# A disabled feature is no weather, and 429 is the same as the other secondary limit.
+# A disabled feature does not happen at random, and 429 is the same as the other secondary limit.
 RESPONSE_FAULTS: tuple[ResponseFault, ...] = tuple(
     kind for kind in get_args(ResponseFault) if kind not in ("429", "410-disabled")
 )
@@ -17,11 +17,11 @@ RESPONSE_FAULTS: tuple[ResponseFault, ...] = tuple(
 
 @dataclass(slots=True)
 class RandomFaults:
-    """Shares are from 0 to 1. Put it into `hub.faults.weather`; None there is fair weather.
+    """Random faults of deliveries and responses, for `hub.faults.random_faults`. Rates are from 0 to 1.
 
-    `dropped` and `repeated` are shares of deliveries, each copy of which leaves up to `shuffled` seconds of the
-    sandbox's clock late; `failing` is the share of an App's calls that are answered by one of `ANSWERS`, where a
-    secondary limit asks for up to `patience` seconds. `counts` is what happened, by kind.
+    `drop_rate` and `duplicate_rate` apply to deliveries, each copy of which is sent up to `max_delay_seconds` of the
+    sandbox's clock late. `error_rate` applies to an App's calls, which fail with one of `RESPONSE_FAULTS`; a secondary
+    limit asks for up to `max_retry_after_seconds`. `counts` has the faults so far, by kind.
     """
 
     random: Random
@@ -33,7 +33,7 @@ class RandomFaults:
     counts: Counter[str] = field(default_factory=Counter)
 
     def delivery_delays(self) -> list[float]:
-        """By how many seconds each copy of the next delivery is late; none: it is lost."""
+        """The delay of each copy of the next delivery, in seconds; an empty list drops it."""
         if self.random.random() < self.drop_rate:
             self.counts["dropped"] += 1
             return []
@@ -44,12 +44,12 @@ class RandomFaults:
         return [self.random.uniform(0, self.max_delay_seconds) for _ in range(copies)]
 
     def next_response_fault(self, operation: str, path: str) -> ResponseRule | None:
-        """What goes wrong with the next call, if anything."""
+        """The fault of the next call, or None."""
         if self.random.random() >= self.error_rate:
             return None
         kind = self.random.choice(RESPONSE_FAULTS)
         if kind == "301-moved" and not path.startswith("/repos/"):
-            kind = "502-not-done"  # only what is below a repository can move with it
+            kind = "502-not-done"  # only paths below a repository can move
         self.counts[kind] += 1
         seconds = float(self.random.randint(1, self.max_retry_after_seconds)) if kind == "403-secondary" else None
         return ResponseRule(operation, kind, seconds, 1)

@@ -21,7 +21,7 @@ ResponseFault = Literal[
 
 @dataclass(slots=True)
 class ResponseRule:
-    """A fault for the next `left` requests of one operation; `seconds` is how long a hanging answer takes."""
+    """A fault for the next `remaining` requests of one operation; `seconds` is how long a hanging response takes."""
 
     operation: str
     kind: ResponseFault

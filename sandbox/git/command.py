@@ -1,4 +1,4 @@
-"""One way to start git: no hooks, no configuration of the machine, no prompts, bytes in and bytes out."""
+"""Run git without hooks, prompts or the machine's configuration; bytes in and bytes out."""
 
 import asyncio
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 from cachetools import LRUCache
 
 FULL_SHA = re.compile(r"[0-9a-f]{40}")
-LARGEST_ANSWER = 1024 * 1024  # bytes of an answer that is worth remembering
+LARGEST_ANSWER = 1024 * 1024  # bytes of a result that is cached
 _ANSWERS: LRUCache[tuple[str, ...], bytes] = LRUCache(32 * LARGEST_ANSWER, getsizeof=len)
 
 
 class GitError(Exception):
-    """Git refused a command; the text is what git said."""
+    """Git refused a command; the text is git's message."""
 
     def __init__(self, arguments: Sequence[str], status: int, stderr: str) -> None:
         super().__init__(f"git {' '.join(arguments)} ended with status {status}: {stderr.strip()}")
@@ -34,7 +34,7 @@ def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "TZ": "UTC",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TEMPLATE_DIR": "",  # no sample hooks: fifteen files less to write and to remove for each clone
+        "GIT_TEMPLATE_DIR": "",  # no sample hooks: fifteen files fewer to write and remove for each clone
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "true",
         "GIT_AUTHOR_NAME": "GitHub Sandbox",
@@ -53,9 +53,9 @@ async def git_process(
     environment: Mapping[str, str] | None = None,
     allowed: Sequence[int] = (0,),
 ) -> tuple[int, bytes]:
-    """Run git without blocking the event loop; gives (exit status, standard output).
+    """Run git without blocking the event loop and return (exit status, standard output).
 
-    A cancelled caller takes the process with it. Raises GitError when the status is not one of `allowed`.
+    Cancelling the caller kills the process. Raises GitError when the status is not one of `allowed`.
     """
     process = await asyncio.create_subprocess_exec(
         "git",
@@ -79,10 +79,9 @@ async def git_process(
 
 
 async def git_answer(arguments: Sequence[str], names: Sequence[str], *, directory: Path) -> bytes:
-    """As `git_process`, for a question about objects that leaves the repository as it is.
+    """As `git_process`, for a query that does not change the repository.
 
-    Where all `names` are full ids the answer can never be another one, whichever repository is asked; so git is asked
-    once.
+    When all `names` are full ids the result is the same in every repository and is cached.
     """
     lasting = all(FULL_SHA.fullmatch(name) for name in names)
     key = tuple(arguments)

@@ -11,7 +11,7 @@ from sandbox.git.store import ObjectStore
 
 @dataclass(slots=True)
 class CommitStore:
-    """The commits in a store of objects; all names are full ids. What was read once is kept, commits never change."""
+    """The commits in a store of objects; all names are full ids. Commits never change, so they are cached."""
 
     store: ObjectStore
     _cached: dict[str, Commit] = field(default_factory=dict, repr=False)
@@ -30,7 +30,7 @@ class CommitStore:
         return self.read(sha).parents
 
     def peeled(self, sha: str) -> str | None:
-        """The object that an annotated tag leads to; of anything else itself. None when it is not there."""
+        """The object that an annotated tag points to; any other object itself. None when it does not exist."""
         while (result := self.store.read(sha)) is not None and result[0] == "tag":
             sha = result[1].split(b"\n", 1)[0].removeprefix(b"object ").decode()
         return sha if result is not None else None
@@ -44,13 +44,13 @@ class CommitStore:
         return self.read(target).tree if (result[0], kind) == ("commit", "tree") else None
 
     def listed(self, include: str, exclude: str | None, limit: int | None = None) -> list[Commit]:
-        """The commits that one has and the other has not, as `git log` orders them."""
+        """The commits that one has and the other does not, as `git log` orders them."""
         left_out = ancestors(exclude, self.parents) if exclude is not None else frozenset[str]()
         order = newest_first(include, left_out, self.parents, lambda sha: self.read(sha).committed_at.timestamp())
         return [self.read(sha) for sha in itertools.islice(order, limit)]
 
     def trivial_merge(self, ours: str, theirs: str) -> str | None:
-        """The tree of a merge in which at most one side has changed anything: the other side's. None for any other."""
+        """The tree of a merge in which at most one side changed anything; None for any other merge."""
         bases = merge_bases(ours, theirs, self.parents)
         if len(bases) != 1:
             return None

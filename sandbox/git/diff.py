@@ -1,4 +1,4 @@
-"""What changed between two trees, read from git's own listing."""
+"""Read git's listing of the differences between two trees."""
 
 import itertools
 import re

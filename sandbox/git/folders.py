@@ -1,4 +1,4 @@
-"""Makes the folders and the configuration of a bare repository, as `git init --bare` does."""
+"""Create the folders and the configuration of a bare repository, as `git init --bare` does."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ so that it is read without a git process."""
 
 
 def make_folders(path: Path) -> None:
-    """Make them at `path`. Without the file `HEAD`, which the caller adds last, git does not see a repository there."""
+    """Create them at `path`. The caller adds `HEAD` last: without that file git sees no repository there."""
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
         (path / folder).mkdir(parents=True)
     (path / "config").write_text(_CONFIG)

@@ -1,4 +1,4 @@
-"""Questions about a history of commits, answered from their parents as git answers them. Pure."""
+"""Walk a history of commits by their parents, with git's results. Pure."""
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -35,9 +35,9 @@ def merge_bases(first: str, second: str, parents: Parents) -> list[str]:
 def newest_first(
     start: str, exclude: Collection[str], parents: Parents, time_of: Callable[[str], float]
 ) -> Iterator[str]:
-    """The commits of a history without those to exclude, in the order of `git log`.
+    """The commits of a history except those to exclude, in the order of `git log`.
 
-    Git takes the newest of those whose child it has shown; of the same second the one that it met first.
+    Git takes the newest commit whose child it has shown; within the same second, the one it met first.
     """
     met = count()
     seen = {start}

@@ -1,4 +1,4 @@
-"""What git tells and is told: identities, commits, merges, moved refs."""
+"""The values of git: identities, commits, merges, moved refs."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _PERSON = re.compile(rb"(.*?) ?<([^>]*)> (-?\d+) [+-]\d{4}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a commit says wrote it."""
+    """The author or committer of a commit."""
 
     name: str
     email: str
@@ -26,14 +26,14 @@ class Identity:
         return f"{clean} <{self.email}> {int(when.timestamp())} +0000"
 
     def clean_at(self, when: datetime) -> str:
-        """The same line as `git commit-tree` writes it, which drops what does not belong into a name or address."""
-        name = _without_crud(self.name or "nobody")
+        """The same line as `git commit-tree` writes it, without the characters that names and addresses cannot have."""
+        name = _without_crud(self.name or "unknown")
         return f"{name} <{_without_crud(self.email)}> {int(when.timestamp())} +0000"
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit as git tells it."""
+    """One commit."""
 
     sha: str
     tree: str
@@ -47,7 +47,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The outcome of a merge in memory: its tree when clean, the paths that clash when not."""
+    """The result of a merge in memory: its tree when clean, else the paths in conflict."""
 
     tree: str | None
     conflicts: tuple[str, ...]
@@ -55,7 +55,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class RefChange:
-    """A ref that moved: `before` or `after` is forty zeros when the ref was made or deleted."""
+    """A ref that moved: `before` or `after` is forty zeros when the ref was created or deleted."""
 
     ref: str
     before: str

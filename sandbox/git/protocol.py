@@ -1,4 +1,4 @@
-"""Builds the ref advertisements of git's smart HTTP protocol from the refs on disk, without a git process.
+"""Build the ref advertisements of git's smart HTTP protocol from the refs on disk, without a git process.
 
 Packs are sent and received by git itself (`sandbox.http.smart_http`). Described in git's
 `gitprotocol-v2`, `gitprotocol-pack`
@@ -21,12 +21,12 @@ def packet(line: bytes) -> bytes:
 
 
 def fetch_offer() -> bytes:
-    """What a server of protocol 2 can do, for a client that wants to fetch."""
+    """The capabilities of protocol 2, for a client that fetches."""
     return b"".join(map(packet, _V2)) + FLUSH
 
 
 def push_offer(refs: Mapping[str, str]) -> bytes:
-    """The refs that may be pushed to, and what a push may ask for."""
+    """The refs that can be pushed to, and the capabilities of a push."""
     lines = [f"{sha} {name}".encode() for name, sha in refs.items()] or [_NONE]
     offer = [b"%s\0%s" % (lines[0], _PUSH), *lines[1:]]
     return packet(b"# service=git-receive-pack") + FLUSH + b"".join(map(packet, offer)) + FLUSH
@@ -42,7 +42,7 @@ def wants_refs(body: bytes) -> list[str] | None:
 
 
 def refs_answer(arguments: Iterable[str], head: str, refs: Mapping[str, str], peeled: Mapping[str, str]) -> bytes:
-    """The answer to `ls-refs`: `head` is the ref that HEAD points to, `peeled` the objects that tags lead to."""
+    """The response to `ls-refs`: `head` is the ref that HEAD points to, `peeled` the objects that tags point to."""
     requested = set(arguments)
     prefixes = tuple(_prefixes(requested)) or ("",)
     lines: list[str] = []

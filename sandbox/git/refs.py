@@ -1,4 +1,4 @@
-"""Refs of a bare repository, read and moved without a git process, under the locks that git itself takes."""
+"""Read and move the refs of a bare repository without a git process, under git's own locks."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ class RefStore:
     path: Path
 
     def read(self, name: str) -> str | None:
-        """The object that a full ref name stands for, or None when there is no such ref."""
+        """The object of a full ref name, or None when there is no such ref."""
         if ".." in name or not name.startswith("refs/"):
             return None
         loose = self.path / name
@@ -44,9 +44,9 @@ class RefStore:
         return dict(sorted(refs.items(), key=lambda pair: pair[0].encode()))
 
     def move(self, name: str, new: str, old: str | None = None) -> str:
-        """Set a ref, only from `old` when given; forty zeros as `new` delete it. Gives what it was before.
+        """Set a ref, only from `old` when given; forty zeros as `new` delete it. Returns the object it had before.
 
-        Raises GitError when the name is invalid or in another's way, when the ref is locked or was moved.
+        Raises GitError when the name is invalid or collides with another, when the ref is locked or was moved.
         """
         if not name.startswith("refs/") or _BAD.search(name):
             raise _refused(name, "not a valid ref name")
@@ -66,7 +66,7 @@ class RefStore:
                 file.unlink(missing_ok=True)
             else:
                 os.write(lock, f"{new}\n".encode())
-                if file.is_dir():  # folders that refs have left
+                if file.is_dir():  # folders without refs
                     file.rmdir()
                 os.rename(f"{file}.lock", file)
         finally:
@@ -99,7 +99,7 @@ class RefStore:
         remaining: list[str] = []
         dropped = False
         for line in packed.read_text().splitlines(keepends=True):
-            if not line.startswith("^"):  # the object that the tag before it leads to
+            if not line.startswith("^"):  # the object that the preceding tag points to
                 dropped = line.rstrip("\n").endswith(f" {name}")
             if not dropped:
                 remaining.append(line)
@@ -108,7 +108,7 @@ class RefStore:
         new.rename(packed)
 
     def _prune(self, folder: Path) -> None:
-        # `refs/heads` and its like stay.
+        # `refs/heads` and the like remain.
         while len(folder.relative_to(self.path).parts) > 2:
             try:
                 folder.rmdir()

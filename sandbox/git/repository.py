@@ -1,8 +1,8 @@
-"""A bare repository on disk. Objects, refs and history are read and written without a process; what takes judgement
-(merges of two changes, differences of files) is asked of git, so the sandbox keeps no second opinion about it.
+"""A bare repository on disk. Objects, refs and history are read and written without a process; git itself does merges
+of two changes and differences of files.
 
-Methods that tests call to look at a repository (`head`, `read`, `log`, `branches`) answer at once; those that
-the server calls are coroutines, so that a slow git never stops the event loop.
+Methods that tests call to read a repository (`head`, `read`, `log`, `branches`) are synchronous; those that
+the server calls are coroutines, so that a slow git never blocks the event loop.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _MODES = (_FILE, _PROGRAM, "120000", GITLINK_MODE)
 
 @dataclass(slots=True)
 class GitRepository:
-    """A bare git repository. Whoever moves refs holds `lock`: a push and a merge cannot interleave."""
+    """A bare git repository. Code that moves refs holds `lock`: a push and a merge cannot interleave."""
 
     path: Path
     default_branch: str = "main"
@@ -43,7 +43,7 @@ class GitRepository:
         self._commits = CommitStore(self.store)
         self.ref_store = RefStore(self.path)
 
-    # Setting the stage and looking on: these answer at once.
+    # For tests: synchronous.
 
     @classmethod
     def create(
@@ -56,17 +56,17 @@ class GitRepository:
         default_branch: str = "main",
         message: str = "Initial commit",
     ) -> "GitRepository":
-        """Make a bare repository with one commit of `files` on the default branch (no commit when empty)."""
+        """Create a bare repository with one commit of `files` on the default branch (no commit when empty)."""
         make_folders(path)
         repository = cls(path, default_branch)
         if files:
             repository._commit_files(default_branch, files, message, author, author, when, parent=None)
-        # The last: git takes a folder for a repository when it has this file.
+        # Last, because git takes a folder with this file for a repository.
         (path / "HEAD").write_text(f"ref: refs/heads/{default_branch}\n")
         return repository
 
     def ref(self, name: str) -> str | None:
-        """The object a full ref name stands for, or None when there is no such ref."""
+        """The object of a full ref name, or None when there is no such ref."""
         return self.ref_store.read(name)
 
     def head(self, branch: str | None = None) -> str:
@@ -99,7 +99,7 @@ class GitRepository:
         """One commit by its full SHA. Raises GitError."""
         return self._commits.read(sha)
 
-    # What the server uses.
+    # For the server: coroutines.
 
     async def git(
         self,
@@ -108,7 +108,7 @@ class GitRepository:
         environment: Mapping[str, str] | None = None,
         allowed: Sequence[int] = (0,),
     ) -> str:
-        """Run a git command here; gives its standard output without the last newline. Raises GitError."""
+        """Run a git command here and return its standard output without the last newline. Raises GitError."""
         _, out = await git_process(
             arguments, directory=self.path, stdin=stdin, environment=environment, allowed=allowed
         )
@@ -130,7 +130,7 @@ class GitRepository:
         return out.decode().strip() if status == 0 else None
 
     def peeled(self, sha: str) -> str | None:
-        """The object that an annotated tag leads to; of anything else itself. None when it is not there."""
+        """The object that an annotated tag points to; any other object itself. None when it does not exist."""
         return self._commits.peeled(sha)
 
     async def refs(self, prefix: str = "refs/") -> dict[str, str]:
@@ -164,7 +164,7 @@ class GitRepository:
         if len(revisions) == 1 and not revisions[0].startswith(("-", "^")) and not paths:
             exclude, dots, include = revisions[0].rpartition("..")
             return self._commits.listed(self._commit_of(include), self._commit_of(exclude) if dots else None, limit)
-        # Which commits touch a path, or are of a time or an author, is for git to say.
+        # Git itself finds the commits of a path, a time or an author.
         flags = [] if limit is None else [f"--max-count={limit}"]
         out = await self.git("log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths)
         return [parse_commit(record) for record in out.split("\0") if record]
@@ -178,7 +178,7 @@ class GitRepository:
         bases = merge_bases(self._commit_of(first), self._commit_of(second), self._commits.parents)
         if len(bases) < 2:
             return bases[0] if bases else None
-        return await self.git("merge-base", first, second)  # which of several comes first is for git to say
+        return await self.git("merge-base", first, second)  # git itself chooses among several
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is contained in another's history."""
@@ -188,7 +188,7 @@ class GitRepository:
             return False
 
     async def between(self, exclude: str, include: str) -> frozenset[str]:
-        """The commits that `include` has and `exclude` has not."""
+        """The commits that `include` has and `exclude` does not."""
         left = ancestors(self._commit_of(exclude), self._commits.parents)
         return frozenset(ancestors(self._commit_of(include), self._commits.parents) - left)
 
@@ -214,7 +214,7 @@ class GitRepository:
     ) -> RefChange:
         """Commit files (None deletes one) on a branch; a new one starts at `start` or the default branch.
 
-        Modes are not kept: everything is written as 100644, or as 100755 when it begins with `#!`. Raises GitError.
+        Modes are not preserved: every file is 100644, or 100755 when it starts with `#!`. Raises GitError.
         """
         parent = self.ref(f"refs/heads/{branch}") or start or self.ref(f"refs/heads/{self.default_branch}")
         return self._commit_files(branch, files, message, author, committer or author, when, parent=parent)
@@ -230,7 +230,7 @@ class GitRepository:
         committer: Identity | None = None,
         authored_at: datetime | None = None,
     ) -> str:
-        """Write a commit object for a tree that exists; no ref moves. Gives its SHA. Raises GitError."""
+        """Write a commit object for a tree that exists; no ref moves. Returns its SHA. Raises GitError."""
         for sha, kind in ((tree, "tree"), *((parent, "commit") for parent in parents)):
             if self.store.content(sha, kind) is None:
                 raise GitError(["commit-tree", tree], 128, f"{sha} is no {kind}")
@@ -255,7 +255,7 @@ class GitRepository:
         return RefChange(ref, self.ref_store.move(ref, new, old), new)
 
     async def write_blob(self, data: bytes) -> str:
-        """Store bytes as a blob; gives its SHA."""
+        """Store bytes as a blob and return its SHA."""
         return self.store.write("blob", data)
 
     async def object(self, sha: str, kind: str) -> bytes | None:
@@ -263,7 +263,7 @@ class GitRepository:
         return self.store.content(sha, kind)
 
     async def write_tree(self, base: str | None, entries: Sequence[tuple[str, str | None, str]]) -> str:
-        """Make a tree from `base` and (mode, sha, path) entries; no sha deletes the path. Raises GitError."""
+        """Create a tree from `base` and (mode, sha, path) entries; no sha deletes the path. Raises GitError."""
         question = ["write-tree", base or ""]
         top = None if base is None else self._commits.peeled_to(base, "tree")
         if base is not None and top is None:
@@ -279,10 +279,10 @@ class GitRepository:
                 editor.put(path, mode, sha)
         return editor.write()
 
-    # How it is done.
+    # Helpers
 
     def _named(self, revision: str) -> str | None:
-        """What a branch, a tag or a full ref name stands for."""
+        """The object of a branch, a tag or a full ref name."""
         names = (f"refs/heads/{revision}", f"refs/tags/{revision}", revision)
         return next((sha for name in names if (sha := self.ref(name)) is not None), None)
 

@@ -1,7 +1,7 @@
-"""Objects of a bare repository, read and written without a git process.
+"""Read and write the objects of a bare repository without a git process.
 
-Git's format for loose objects is small and fixed, and a process costs more than a hundred of them. Objects that git
-has packed are copied out of their packs once, by one process; the packs stay where they are.
+A git process costs more than reading a hundred loose objects. Objects that git has packed are copied out of their
+packs once, by one process; the packs remain.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from sandbox.git.command import FULL_SHA, git_environment
 
 TREE_MODE = "40000"
 GITLINK_MODE = "160000"
-_HEADER = 64  # bytes that hold the kind and the size of every object
-_LARGEST_CACHED = 64 * 1024  # bytes up to which a tree or commit is kept in memory
+_HEADER = 64  # bytes that contain the kind and the size of every object
+_LARGEST_CACHED = 64 * 1024  # bytes up to which a tree or commit is cached
 
 Entry = tuple[str, str]
 """A mode, as git writes it in a tree, and the object's id."""
@@ -35,7 +35,7 @@ class ObjectStore:
     _unpacked: set[str] = field(default_factory=set, repr=False)
 
     def write(self, kind: str, content: bytes) -> str:
-        """Store an object; gives its id."""
+        """Store an object and return its id."""
         data = b"%s %d\0%s" % (kind.encode(), len(content), content)
         sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if sha in self._cached:
@@ -43,7 +43,7 @@ class ObjectStore:
         place = self._place(sha)
         if not place.exists():
             place.parent.mkdir(exist_ok=True)
-            # Beside its place and moved there, so that no git process ever reads half an object.
+            # Written to a temporary file and renamed, so that no git process reads half an object.
             handle, name = tempfile.mkstemp(prefix="tmp_obj_", dir=place.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(zlib.compress(data, 1))
@@ -77,12 +77,12 @@ class ObjectStore:
         return result[1] if result is not None and result[0] == kind else None
 
     def tree(self, sha: str) -> dict[bytes, Entry] | None:
-        """The entries of a tree by name, in git's order; None when it is no tree."""
+        """The entries of a tree by name, in git's order; None when it is not a tree."""
         content = self.content(sha, "tree")
         return None if content is None else dict(_parse_tree(content))
 
     def find(self, tree: str, path: str) -> Entry | None:
-        """What is at a path below a tree; None when there is nothing. The empty path is the tree itself."""
+        """The entry at a path below a tree, or None. The empty path is the tree itself."""
         entry: Entry = (TREE_MODE, tree)
         for name in path.encode().split(b"/") if path else ():
             entries = self.tree(entry[1]) if entry[0] == TREE_MODE else None
@@ -115,7 +115,7 @@ class ObjectStore:
             self._cached[sha] = (kind, content)
 
     def _unpack(self) -> bool:
-        """Copy what new packs hold beside them as loose objects; gives whether there were any."""
+        """Copy the objects of new packs to loose objects and return whether there were any."""
         packs = {pack.name for pack in (self.path / "objects" / "pack").glob("*.pack")}
         if packs <= self._unpacked:
             return False
@@ -132,15 +132,15 @@ class ObjectStore:
 
 
 class TreeEditor:
-    """Changes paths of a tree, one after the other, and writes the trees that come of it."""
+    """Changes paths of a tree and writes the resulting trees."""
 
     def __init__(self, store: ObjectStore, tree: str | None) -> None:
-        """Begin with an existing tree, or with nothing. Raises KeyError when there is no such tree."""
+        """Start with an existing tree, or with an empty one. Raises KeyError when there is no such tree."""
         self._store = store
         self._root: Folder = {} if tree is None else self._load(tree)
 
     def put(self, path: str, mode: str, sha: str) -> None:
-        """Place a file; files and folders that are in its way go."""
+        """Add or replace a file; files and folders that collide with it are removed."""
         *folders, name = path.encode().split(b"/")
         folder = self._root
         for part in folders:
@@ -151,7 +151,7 @@ class TreeEditor:
         folder[name] = (mode, sha)
 
     def remove(self, path: str) -> None:
-        """Remove a file or a folder, if it is there."""
+        """Remove a file or a folder, if it exists."""
         *folders, name = path.encode().split(b"/")
         folder = self._root
         for part in folders:
@@ -162,7 +162,7 @@ class TreeEditor:
         folder.pop(name, None)
 
     def write(self) -> str:
-        """Store the trees; gives the id of the topmost. Folders without files are left out."""
+        """Store the trees and return the id of the root. Empty folders are left out."""
         return self._write(self._root) or self._store.write("tree", b"")
 
     def _load(self, tree: str) -> Folder:

@@ -1,4 +1,4 @@
-"""Who is asking, and may they: App JWTs, installation tokens, personal tokens, tokens of workflow runs."""
+"""Authenticate and authorize: App JWTs, installation tokens, personal tokens, tokens of workflow runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.state.credentials import ANONYMOUS, Credential
 from sandbox.state.models import Repository, Role, role_at_least
 
 JWT_LIFETIME_SECONDS = 600  # seconds; GitHub refuses an App's JWT that lives longer
-JWT_LEEWAY_SECONDS = 60  # seconds a clock may run ahead
+JWT_LEEWAY_SECONDS = 60  # seconds that a sender's clock may be ahead
 
 
 def bad_credentials() -> ApiError:
@@ -23,9 +23,7 @@ def bad_credentials() -> ApiError:
 
 
 def authenticate(hub: Hub, header: str | None) -> Credential:
-    """The sender of a request by its Authorization header (`Bearer`, `token` or `Basic`). Raises ApiError
-    401.
-    """
+    """The credential of an Authorization header (`Bearer`, `token` or `Basic`). Raises ApiError 401."""
     if not header:
         return ANONYMOUS
     scheme, _, value = header.partition(" ")
@@ -44,7 +42,7 @@ def authenticate(hub: Hub, header: str | None) -> Credential:
 
 
 def token_credential(hub: Hub, token: str) -> Credential:
-    """The sender that a token stands for. Raises ApiError 401 when unknown or expired, 403 when suspended."""
+    """The credential of a token. Raises ApiError 401 when unknown or expired, 403 when suspended."""
     credential = hub.credentials.get(token)
     if credential is None:
         raise bad_credentials()
@@ -73,7 +71,7 @@ def _authenticate_app(hub: Hub, token: str) -> Credential:
             else ApiError(404, "Integration not found")
         )
     try:
-        # The times are judged below, by the clock of the sandbox.
+        # The times are checked below, by the sandbox's clock.
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
         jwt.decode(token, app.public_key, algorithms=["RS256"], options=options)
     except jwt.PyJWTError as error:
@@ -111,7 +109,7 @@ def default_role(permission: str) -> Role:
 def check_permission(
     credential: Credential, repository: Repository | None, permission: str | None, role: Role | None
 ) -> None:
-    """Raise the ApiError that GitHub answers when the sender may not do this; say nothing when they may."""
+    """Raise the ApiError that GitHub answers when the sender may not do this."""
     if permission is None:
         return
     if permission == "jwt":
@@ -132,7 +130,7 @@ def check_permission(
         return
     if credential.kind in ("installation", "run"):
         if repository is not None and not credential.has_access(repository):
-            # A public repository without the App: there to be read, like for anybody else.
+            # A public repository without the App can be read, as by anyone.
             if not permission.endswith(":read"):
                 raise not_accessible()
         elif not credential.has_permission(permission):
@@ -146,5 +144,5 @@ def check_permission(
             raise ApiError(401, "Requires authentication")
         return
     if not role_at_least(repository.role_of(credential.user), required_role):
-        # GitHub hides what a person may not change as if it were not there, and tells the rest by 403.
+        # GitHub hides what a person may not administer with 404 and answers 403 otherwise.
         raise not_found() if required_role in ("admin",) else ApiError(403, "Must have admin rights to Repository.")

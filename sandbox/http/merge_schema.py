@@ -1,4 +1,4 @@
-"""One description laid over another."""
+"""Merge one description into another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def merge(target: dict[str, Any], overrides: Mapping[str, Any]) -> None:
-    """Put what `more` has into `whole`, object by object."""
+    """Merge `more` into `whole`, object by object."""
     for key, value in overrides.items():
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
             merge(target[key], value)

@@ -1,9 +1,7 @@
-"""Does what is said over HTTP agree with GitHub's own description? Requests, answers and webhooks are
-checked.
+"""Check requests, responses and webhooks against GitHub's own description.
 
 GitHub publishes its REST API as OpenAPI 3.0.3 and its webhooks as 3.1. Both are turned into JSON Schema
-here: `nullable` becomes a type of its own, references are looked up lazily, and every validator is compiled
-once.
+here: `nullable` becomes a separate type, references are resolved lazily, and every validator is compiled once.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from sandbox.http.merge_schema import merge
 
 Schema = dict[str, Any]
 _HTTP_METHODS = ("get", "post", "put", "patch", "delete")
-_MAX_FINDINGS = 5  # of one message: the first few tell what is wrong
-_MAX_FINDING_LENGTH = 300  # characters of one finding
+_MAX_FINDINGS = 5  # differences of one message
+_MAX_FINDING_LENGTH = 300  # characters of one difference
 
 
 class Contract:
@@ -56,9 +54,7 @@ class Contract:
         return {operation.id: (operation.method.upper(), operation.path) for operation in self._operations}
 
     def check_request(self, method: str, path: str, query: Mapping[str, str], body: Any) -> list[str]:
-        """What in a request GitHub does not describe: path, query parameters, body. `path` is still
-        encoded.
-        """
+        """The parts of a request that GitHub does not describe: path, query parameters, body. `path` is encoded."""
         if path == "/graphql":
             return []
         operation = self._find_operation(method, path)
@@ -67,19 +63,17 @@ class Contract:
         return [f"{operation.id}: {finding}" for finding in operation.check_request(path, query, body)]
 
     def check_response(self, method: str, path: str, status: int, body: Any) -> list[str]:
-        """What in an answer GitHub does not describe: its status or its body."""
+        """The parts of a response that GitHub does not describe: its status or its body."""
         operation = None if path == "/graphql" else self._find_operation(method, path)
         if operation is None:
             return []
         return [f"{operation.id}: answer {status}: {finding}" for finding in operation.check_response(status, body)]
 
     def check_webhook(self, event: str, action: str | None, payload: Any) -> list[str]:
-        """What in a webhook's payload GitHub does not describe; events that are not described give
-        nothing.
-        """
+        """The parts of a payload that GitHub does not describe; events without a description have none."""
         name = event.replace("_", "-") + ("" if action is None else f"-{action.replace('_', '-')}")
         if event == "repository_dispatch":
-            # Its action is whatever the sender chose; one example is described.
+            # The sender chooses its action; the description has one example.
             name = next((candidate for candidate in self._events if candidate.startswith("repository-dispatch")), name)
         if name not in self._events:
             return [f"webhook {event}.{action}: GitHub describes no such event"]
@@ -107,7 +101,7 @@ class Contract:
 def _load(directory: Path) -> Contract:
     rest = json.loads((directory / "rest-api.json").read_text())
     documented_path = directory / "documented.json"
-    if documented_path.exists():  # what GitHub's documentation describes and its description leaves out
+    if documented_path.exists():  # parameters of GitHub's documentation that the description lacks
         merge(rest, json.loads(documented_path.read_text()))
     _fix_description(rest)
     webhooks = json.loads((directory / "webhooks.json").read_text())
@@ -115,7 +109,7 @@ def _load(directory: Path) -> Contract:
 
 
 def _fix_description(rest: Schema) -> None:
-    """Correct the one place where GitHub's description contradicts every answer of GitHub.
+    """Correct the one place where GitHub's description contradicts every response of GitHub.
 
     The account of a listed installation would have to be a person and an enterprise at once (`allOf`); elsewhere the
     same description says `anyOf`.
@@ -129,7 +123,7 @@ def _fix_description(rest: Schema) -> None:
 
 
 class _Document:
-    """One OpenAPI document with a compiled validator for each place that was asked about."""
+    """One OpenAPI document with a cached validator for each schema that was used."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.source = document
@@ -137,7 +131,7 @@ class _Document:
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
 
     def resolve(self, node: Any) -> Any:
-        """What a `$ref` points to, or the node itself."""
+        """The node that a `$ref` points to, or the node itself."""
         while isinstance(node, Mapping) and "$ref" in node:
             node = self.lookup(node["$ref"])
         return node
@@ -150,7 +144,7 @@ class _Document:
         return node
 
     def findings(self, reference: str, instance: Any, *, closed: bool = False) -> list[str]:
-        """Where an instance does not agree with the schema at a reference; `closed` forbids unknown keys."""
+        """The places where an instance does not match the schema at a reference; `closed` forbids unknown keys."""
         key = f"{reference} closed" if closed else reference
         validator = self._validators.get(key)
         if validator is None:
@@ -183,14 +177,14 @@ class _Document:
 
 
 class _Operation:
-    """One operation: its path, parameters, body and answers."""
+    """One operation: its path, parameters, body and responses."""
 
     def __init__(self, document: _Document, method: str, path: str, operation: Mapping[str, Any]) -> None:
         self.id: str = operation["operationId"]
         self.method, self.path = method, path
         self._document = document
         self._operation = operation
-        # A path, a ref or a label may hold slashes; the last parameter of these takes the rest.
+        # A path, a ref or a label may contain slashes; the last parameter of these takes the rest.
         names = re.findall(r"\{(\w+)\}", path)
         greedy = {"path", "ref", "base", "head", "basehead", "branch"} & set(names)
         expression = re.escape(path)
@@ -233,7 +227,7 @@ class _Operation:
         return None
 
     def check_request(self, path: str, query: Mapping[str, str], body: Any) -> list[str]:
-        """What in a request is not described."""
+        """The parts of a request that are not described."""
         findings = []
         match = self.pattern.fullmatch(path)
         values = match.groupdict() if match is not None else {}
@@ -258,7 +252,7 @@ class _Operation:
         return findings
 
     def check_response(self, status: int, body: Any) -> list[str]:
-        """What in an answer is not described. Errors that GitHub can give anywhere need no description."""
+        """The parts of a response that are not described. Errors that GitHub can send anywhere need no description."""
         if status not in self._responses:
             return [] if status >= 400 or status in (301, 302, 307, 304) else ["this status is not described"]
         reference = self._responses[status]
@@ -271,7 +265,7 @@ class _Operation:
 
 
 def _matches_schema(schema: Schema, text: str) -> bool:
-    """Whether the text of a parameter can be what its schema asks for."""
+    """Whether the text of a parameter matches its schema."""
     types = schema.get("type")
     types = types if isinstance(types, list) else [types]
     if "enum" in schema:
@@ -286,9 +280,8 @@ def _matches_schema(schema: Schema, text: str) -> bool:
 def convert(schema: Any, *, closed: bool = False) -> Any:
     """An OpenAPI 3.0 or 3.1 schema as JSON Schema 2020-12.
 
-    `nullable` adds null to the type, or an `anyOf` with null around whatever else stands there; references
-    point into
-    `$defs`. With `closed`, objects that list their properties and say nothing of others take no others.
+    `nullable` adds null to the type, or an `anyOf` with null around the schema; references point into `$defs`. With
+    `closed`, objects that list their properties and say nothing of others allow no others.
     """
     if isinstance(schema, list):
         return [convert(subschema, closed=closed) for subschema in schema]
@@ -301,11 +294,11 @@ def convert(schema: Any, *, closed: bool = False) -> Any:
         elif key == "properties":
             converted[key] = {name: convert(subschema, closed=closed) for name, subschema in value.items()}
             if "enum" in converted[key].get("events", {}).get("items", {}):
-                # The lists of events that an App can subscribe to are behind what GitHub itself sends.
+                # The lists of events that an App can subscribe to lack some that GitHub sends.
                 del converted[key]["events"]["items"]["enum"]
         elif key in ("allOf", "anyOf", "oneOf"):
             # GitHub writes oneOf where several may fit (two kinds of error, say), so it is read as anyOf.
-            # The branches of allOf describe one object together: none of them can forbid the others' keys.
+            # The branches of allOf describe one object together: none of them may forbid the others' keys.
             converted["allOf" if key == "allOf" else "anyOf"] = [
                 convert(subschema, closed=closed and key != "allOf") for subschema in value
             ]

@@ -1,6 +1,4 @@
-"""The way of a request through the sandbox: who, may they, how often, what goes wrong, the handler, the
-headers.
-"""
+"""Handle a request: authentication, permission, rate limits, planned faults, handler, headers."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ for _module in pkgutil.iter_modules(rest.__path__):
 
 
 class Server:
-    """The HTTP server on 127.0.0.1 and a free port (or the one that was asked for)."""
+    """The HTTP server on 127.0.0.1, on the given port or a free one."""
 
     def __init__(self, hub: Hub, port: int) -> None:
         self._hub = hub
@@ -47,13 +45,13 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address. Raises RuntimeError before the sandbox was entered."""
+        """The address. Raises RuntimeError before the server has started."""
         if self._url is None:
             raise RuntimeError("the sandbox has no address yet: use it inside `async with Sandbox(...)`")
         return self._url
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_route("*", "/{tail:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
@@ -95,7 +93,7 @@ class Server:
 
 
 def encode_body(body: Any) -> tuple[bytes | None, str]:
-    """The bytes of an answer's body and their type."""
+    """The bytes of a response's body and their content type."""
     if body is None:
         return None, ""
     if isinstance(body, bytes):
@@ -106,7 +104,7 @@ def encode_body(body: Any) -> tuple[bytes | None, str]:
 
 
 class NeverAnswer(Exception):
-    """The fault plan wants no answer: the connection closes, after so many seconds or at once."""
+    """A planned fault: the connection closes without a response, after so many seconds or at once."""
 
     def __init__(self, seconds: float | None) -> None:
         super().__init__()
@@ -114,7 +112,7 @@ class NeverAnswer(Exception):
 
 
 class RequestState:
-    """One request and its answer."""
+    """One request and its response."""
 
     def __init__(self, hub: Hub, request: web.Request) -> None:
         self.hub = hub
@@ -130,7 +128,7 @@ class RequestState:
         }
 
     async def run(self, raw: bytes) -> Reply:
-        """Answer, record, check against the contract. Raises Hang when the fault plan wants no answer."""
+        """Answer, record and check against the contract. Raises NeverAnswer when a fault asks for no response."""
         self.path = self._expand_repository_id(self.path)
         route_match = routes.match(self.request.method, self.path)
         operation = route_match[0].operation if route_match else None
@@ -290,7 +288,7 @@ class RequestState:
         sender, now, method = self.credential.rate_limit_key, self.hub.now(), route.method
         is_mutation = resource == "graphql" and isinstance(body, dict) and "mutation" in str(body.get("query"))
         if resource == "graphql" and not is_mutation:
-            method = "GET"  # what only reads counts as a read
+            method = "GET"  # a query counts as a read
         if route.operation in UNCOUNTED_OPERATIONS:
             bucket = self.hub.usage_counter.bucket(sender, resource, now)
         else:
@@ -298,7 +296,7 @@ class RequestState:
         self.headers |= bucket.headers(resource)
 
     def _add_etag(self, reply: Reply) -> None:
-        """Give an ETag; answer 304 to who has that version already, without counting it."""
+        """Add an ETag; answer 304, without counting it, when the client has that version."""
         if self.request.method != "GET" or reply.status != 200 or reply.body is None:
             return
         payload, _ = encode_body(reply.body)

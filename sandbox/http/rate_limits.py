@@ -1,6 +1,4 @@
-"""GitHub's limits: requests an hour, points a minute, content a minute and an hour. All by the sandbox's
-clock.
-"""
+"""GitHub's rate limits by the sandbox's clock: requests an hour, points a minute, content a minute and an hour."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 @dataclass(slots=True)
 class RateLimits:
-    """The figures, which a test or a try-out may lower or lift. Source: GitHub's documentation of rate
-    limits.
-    """
+    """The limits, which a test can change. Source: GitHub's documentation of rate limits."""
 
     requests_per_hour: int = 5_000
     anonymous_per_hour: int = 60
@@ -32,7 +28,7 @@ class RateLimits:
 
 @dataclass(slots=True)
 class Bucket:
-    """What one sender has used of one resource in the running window."""
+    """One sender's use of one resource in the current window."""
 
     limit: int
     window: int  # seconds
@@ -40,7 +36,7 @@ class Bucket:
     used: int = 0
 
     def roll_over(self, now: datetime) -> None:
-        """Begin a new window when the old one is over."""
+        """Start a new window when the old one is over."""
         if now.timestamp() >= self.reset:
             self.reset, self.used = int(now.timestamp()) + self.window, 0
 
@@ -72,7 +68,7 @@ class _Usage:
 
 
 class UsageCounter:
-    """Counts what every sender uses and says when it is too much."""
+    """Counts the requests of every sender and refuses those above the limits."""
 
     def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
@@ -121,7 +117,7 @@ class UsageCounter:
 
 
 def secondary_limit_error(wait: int, *, status: int = 403, headers: dict[str, str] | None = None) -> ApiError:
-    """The answer to a secondary limit: wait so many seconds."""
+    """The error of a secondary limit, with the seconds to wait."""
     return ApiError(
         status,
         "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",

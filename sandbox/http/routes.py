@@ -1,4 +1,4 @@
-"""The table of routes and what a handler gets and gives. The pipeline around them is in `serve.py`."""
+"""The route table, and the request and response of a handler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PAGE = 100
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: a dict or list becomes JSON, text stays text/plain, bytes stay bytes, None is no body."""
+    """A response: a dict or list becomes JSON, text stays text/plain, bytes stay bytes, None is no body."""
 
     status: int = 200
     body: Any = None
@@ -50,14 +50,14 @@ class Call:
 
     @property
     def actor(self) -> User:
-        """Who acts. Raises ApiError 401 when nobody signed in."""
+        """The acting user. Raises ApiError 401 without authentication."""
         if self.credential.user is None:
             raise ApiError(401, "Requires authentication")
         return self.credential.user
 
     @property
     def via_app(self) -> App | None:
-        """The App that did it, for `performed_via_github_app`."""
+        """The acting App, for `performed_via_github_app`."""
         return self.credential.app if self.credential.kind == "installation" else None
 
     @property
@@ -79,7 +79,7 @@ class Call:
         issue = self.repository.issues.get(self.number(name))
         if issue is None:
             raise not_found()
-        # Where `issues` or `pull_requests` would do, a plain issue still needs `issues`.
+        # Where `issues` or `pull_requests` suffices, an issue that is not a pull request needs `issues`.
         is_limited = self.credential.kind in ("installation", "run")
         is_limited = is_limited and self.credential.has_access(self.repository)
         if is_limited and issue.pull is None and "|" in (self.permission or ""):
@@ -133,7 +133,7 @@ class Call:
     ) -> Reply:
         """One page of a list by `per_page` (≤ 100, default 30) and `page`, with its `Link` header.
 
-        With a `key` the list stands under it beside `total_count`, as in check runs and workflow runs.
+        With a `key` the body is an object with the list and `total_count`, as for check runs and workflow runs.
         """
         size = min(max(self._query_int("per_page", 30), 1), MAX_PAGE)
         page = max(self._query_int("page", 1), 1)
@@ -182,9 +182,7 @@ class Route:
 
 
 class RouteTable:
-    """All routes. A literal segment goes before a parameter, and that before one that takes the rest of the
-    path.
-    """
+    """All routes. A literal segment wins over a parameter, and that over one that takes the rest of the path."""
 
     def __init__(self) -> None:
         self._routes: dict[str, list[Route]] = {}
@@ -202,12 +200,11 @@ class RouteTable:
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
 
-        `{name}` takes one segment, `{name:.+}` the rest. `permission` is `name:level` (several parted by
-        `|`), or
-        `jwt` (the App itself), `user` (a person's token), `installation`, or None (anybody). `role` is what
-        a person needs where it is not the level's namesake. `content` marks what the limit on content
-        creation counts. An empty `operation` is a page of the sandbox that GitHub does not describe: neither
-        counted nor checked.
+        `{name}` takes one segment, `{name:.+}` the rest. `permission` is `name:level` (alternatives separated by
+        `|`), `jwt` (the App itself), `user` (a person's token), `installation`, or None (no authentication). `role` is
+        what a person needs when it differs from the level. `content` marks operations that count for the limit on
+        content creation. An empty `operation` is a page of the sandbox that GitHub does not describe: neither counted
+        nor checked.
         """
 
         def register(handler: Handler) -> Handler:

@@ -1,4 +1,4 @@
-"""Git over smart HTTP. Refs are told by us, packs are sent and received by git itself."""
+"""Git over smart HTTP. The sandbox advertises refs; git itself sends and receives packs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVICES = ("git-upload-pack", "git-receive-pack")
 
 @functools.cache
 def backend_path() -> Path:
-    """Where this machine's `git http-backend` lives. Raises FileNotFoundError when git came without it."""
+    """The path of this machine's `git http-backend`. Raises FileNotFoundError when git came without it."""
     result = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
     path = Path(result.stdout.strip()) / "git-http-backend"
     if not path.is_file():
@@ -48,8 +48,8 @@ def wants_write(path: str, service: str) -> bool:
 async def answer(repository: GitRepository, request: web.Request, rest: str, login: str) -> web.Response:
     """Answer one request of a git client; `rest` is the path below the repository.
 
-    Refs are told without a process, packs are sent and received by git. What clients of older protocols ask goes to
-    `git http-backend`.
+    The sandbox advertises refs without a process, git sends and receives packs. Requests of clients with older
+    protocols go to `git http-backend`.
     """
     body = await request.content.read()
     second = "version=2" in request.headers.get("Git-Protocol", "").split(":")
@@ -90,7 +90,7 @@ def _refs(repository: GitRepository, prefixes: list[str]) -> bytes:
 
 async def _rpc(repository: GitRepository, service: str, body: bytes, environment: Mapping[str, str]) -> web.Response:
     arguments = (service.removeprefix("git-"), "--stateless-rpc", ".")
-    # Git tells the client what is wrong; its status is of no use beside that.
+    # Git's output tells the client what is wrong, so its exit status is ignored.
     _, out = await git_process(
         arguments, directory=repository.path, stdin=body, environment=environment, allowed=range(256)
     )
@@ -142,7 +142,7 @@ async def _backend(repository: GitRepository, request: web.Request, rest: str, b
 
 
 def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[RefChange]:
-    """What a push did: the refs that were made, moved or deleted between two looks."""
+    """The refs that a push created, moved or deleted."""
     return [
         RefChange(ref, before.get(ref, ZERO), after.get(ref, ZERO))
         for ref in sorted({*before, *after})
@@ -155,7 +155,7 @@ def _challenge(message: str) -> web.Response:
 
 
 def _refusal(hub: Hub, repository: Repository | None, credential: Credential, *, write: bool) -> web.Response | None:
-    """Why the sender may not do this, or None."""
+    """The refusal when the sender may not do this, else None."""
     if repository is None or (credential.kind != "anonymous" and not credential.has_access(repository)):
         return web.Response(status=404, text="Repository not found.")
     if credential.kind == "app":
@@ -177,7 +177,7 @@ def _refusal(hub: Hub, repository: Repository | None, credential: Credential, *,
 
 
 async def serve(hub: Hub, request: web.Request) -> web.Response:
-    """One request of a git client; a fault of the sandbox itself is kept in `hub.errors`."""
+    """Answer one request of a git client; an error of the sandbox itself is recorded in `hub.errors`."""
     try:
         return await _serve(hub, request)
     except Exception as error:

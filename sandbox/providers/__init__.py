@@ -1,4 +1,4 @@
-"""Simulated services of agents outside GitHub: Cursor, Jules, Devin, and a server of a team's own.
+"""Simulated services of agents outside GitHub: Cursor, Jules, Devin, and a team's own server.
 
     services = await ServiceServer.open(hub)
     cursor = services.agent("cursor", Stalls(), key="key-of-cursor")

@@ -65,7 +65,7 @@ class ServiceServer:
         return agent
 
     def url(self, service: str) -> str:
-        """The address of a service, without a last slash."""
+        """The address of a service, without a trailing slash."""
         return f"{self._address}/{service}"
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

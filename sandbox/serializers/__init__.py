@@ -1,1 +1,1 @@
-"""The state as the JSON that GitHub sends."""
+"""Serialize the state as GitHub's JSON."""

@@ -58,7 +58,7 @@ def check_run(hub: Hub, item: CheckRun) -> Json:
 
 
 def check_suite(hub: Hub, item: CheckSuite, *, webhook: bool = False) -> Json:
-    """A check suite; in webhooks without its repository, which stands beside it."""
+    """A check suite; webhooks leave out its repository, which they have beside it."""
     whole = _suite(hub, item) | {
         "latest_check_runs_count": len(item.latest_runs),
         "check_runs_url": f"{repository_url(hub, item.repository)}/check-suites/{item.id}/check-runs",

@@ -1,7 +1,6 @@
-"""Every object as GitHub's JSON shows it: the same for an answer and for a webhook.
+"""Issues, labels, comments and reactions as GitHub's JSON shows them, in responses and in webhooks.
 
-Here: labels, issues, comments, reactions. The rest is in `render_base`, `render_checks`, `render_code`, …
-and those of the first two are given here as well, since everybody needs them.
+It exports the functions of `base` and `checks` too.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def reaction(hub: Hub, item: Reaction) -> Json:
 
 
 def association(repository: Repository, person: User) -> str:
-    """How the person stands to the repository."""
+    """The person's association with the repository."""
     owner = repository.owner
     if owner is person:
         return "OWNER"
@@ -101,7 +100,7 @@ def association(repository: Repository, person: User) -> str:
 
 
 def issue(hub: Hub, item: Issue, *, webhook: bool = False) -> Json:
-    """An issue, or a pull request seen as one. In webhooks `closed_by` and `repository` are left out."""
+    """An issue, or a pull request as an issue. In webhooks `closed_by` and `repository` are left out."""
     home = repository_url(hub, item.repository)
     url = f"{home}/issues/{item.number}"
     page = f"{hub.url}/{item.repository.full_name}/{'issues' if item.pull is None else 'pull'}/{item.number}"
@@ -187,7 +186,7 @@ def comment(hub: Hub, item: Comment) -> Json:
 
 
 def issue_event(hub: Hub, item: IssueEvent, *, with_issue: bool = False) -> Json:
-    """A line of an issue's history."""
+    """An event of an issue."""
     whole: Json = {
         "id": item.id,
         "node_id": item.node_id,

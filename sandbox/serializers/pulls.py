@@ -98,7 +98,7 @@ def pull_request(hub: Hub, pull: PullRequest) -> dict[str, Any]:
 
 
 def review(hub: Hub, value: Review, *, webhook: bool = False) -> dict[str, Any]:
-    """A review; webhooks write its state in small letters."""
+    """A review; webhooks write its state in lower case."""
     pull = value.pull
     url = f"{issue_serializer.repository_url(hub, pull.repository)}/pulls/{pull.number}"
     page = f"{code_serializer.html(hub, pull.repository)}/pull/{pull.number}#pullrequestreview-{value.id}"

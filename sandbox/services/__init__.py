@@ -1,1 +1,1 @@
-"""GitHub's rules: what each change of the state causes."""
+"""GitHub's rules: functions that change the state and send webhooks."""

@@ -1,6 +1,4 @@
-"""Check suites and check runs: only Apps make them; a suite sums up its runs and says so when they are all
-done.
-"""
+"""Create and update check suites and check runs. Only Apps make them; a suite completes with its runs."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ CONCLUSIONS = (
 )
 STATUSES = ("queued", "in_progress", "completed")
 MAX_TEXT, MAX_ANNOTATIONS, MAX_ACTIONS = 65_535, 50, 3
-# What a suite says when its runs differ: the first of these that one of them ended with.
+# The conclusion of a suite: the first of these that one of its runs has.
 _CONCLUSION_PRECEDENCE = (
     "failure",
     "timed_out",
@@ -47,7 +45,7 @@ def get_or_create_suite(
     branch: str | None = None,
     before: str | None = None,
 ) -> CheckSuite:
-    """The App's suite on a commit; made, without a webhook, when there is none."""
+    """The App's suite on a commit, created without a webhook when there is none."""
     for suite in repository.check_suites.values():
         if suite.app is app and suite.head_sha == sha:
             return suite
@@ -70,9 +68,7 @@ def get_or_create_suite(
 
 
 def request_suites(hub: Hub, repository: Repository, sha: str, branch: str, before: str | None, sender: User) -> None:
-    """A push: every App installed here that may write checks gets a suite, and hears of it if it
-    subscribed.
-    """
+    """Create a suite for every installed App that may write checks, and send `requested` to those that subscribed."""
     for installation in hub.installations_on(repository):
         if installation.permissions.get("checks") == "write":
             suite = get_or_create_suite(hub, repository, installation.app, sha, branch=branch, before=before)
@@ -88,9 +84,7 @@ def request_suites(hub: Hub, repository: Repository, sha: str, branch: str, befo
 
 
 def create_run(hub: Hub, repository: Repository, app: App, sha: str, name: str, **fields: Any) -> CheckRun:
-    """A new check run; sends `check_run` created, and completed when it is born so. `fields` as for
-    `update_run`.
-    """
+    """Create a check run; sends `check_run` created, and completed when it is. `fields` as for `update_run`."""
     if not name.strip():
         raise invalid_request('"name" wasn\'t supplied.')
     suite = get_or_create_suite(hub, repository, app, sha)
@@ -103,7 +97,7 @@ def create_run(hub: Hub, repository: Repository, app: App, sha: str, name: str, 
 
 
 def update_run(hub: Hub, run: CheckRun, **fields: Any) -> None:
-    """Change a check run: name, status, conclusion, output, details_url, external_id, actions, times.
+    """Update a check run: name, status, conclusion, output, details_url, external_id, actions, times.
 
     Setting a conclusion completes it. Annotations are added to those it has. Raises ApiError 422.
     """
@@ -113,7 +107,7 @@ def update_run(hub: Hub, run: CheckRun, **fields: Any) -> None:
 
 
 def request_action(hub: Hub, run: CheckRun, identifier: str, person: User) -> None:
-    """A person presses a button; the App that made the run, and no other, hears `requested_action`.
+    """Press a button of a check run; sends `requested_action` to the App that made the run, and to no other.
 
     Raises ValueError when the run is not completed or has no such button: GitHub would not show it.
     """
@@ -125,12 +119,12 @@ def request_action(hub: Hub, run: CheckRun, identifier: str, person: User) -> No
 
 
 def rerequest_run(hub: Hub, run: CheckRun, person: User) -> None:
-    """A person asks for a run again; the App that made it hears `rerequested`."""
+    """Request a check run again; sends `rerequested` to the App that made it."""
     _emit_owner_event(hub, run, "rerequested", person)
 
 
 def rerequest_suite(hub: Hub, suite: CheckSuite, person: User) -> None:
-    """Ask for a whole suite again: its status is reset and its App hears `check_suite` rerequested."""
+    """Request a suite again: resets its status and sends `check_suite` rerequested to its App."""
     suite.status, suite.conclusion, suite.updated_at = "queued", None, hub.now()
     installation = hub.installation_of(suite.app, suite.repository)
     if installation is not None:

@@ -1,6 +1,4 @@
-"""Closing words: `closes #12` in a pull request or a commit closes the issue when it reaches the default
-branch.
-"""
+"""Closing keywords: `closes #12` in a pull request or a commit closes the issue on the default branch."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _CLOSING_KEYWORD = re.compile(
 
 
 def closing_issues(repository: Repository, text: str | None) -> list[Issue]:
-    """The issues of this repository that a text closes; other repositories' are left alone."""
+    """The issues of this repository that a text closes; those of other repositories are ignored."""
     issues: dict[int, Issue] = {}
     for match in _CLOSING_KEYWORD.finditer(text or ""):
         full_name = match["repo"] or match["page"]

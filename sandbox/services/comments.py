@@ -60,7 +60,7 @@ def create(hub: Hub, issue: Issue, actor: User, body: str, *, via_app: App | Non
 
 
 def edit(hub: Hub, comment: Comment, actor: User, body: str) -> None:
-    """Change a comment; sends `edited` with the body before, nothing when it is the same."""
+    """Edit a comment; sends `edited` with the previous body, nothing when it is the same."""
     check_body(body)
     if body == comment.body:
         return
@@ -82,12 +82,12 @@ def find(repository: Repository, comment_id: int) -> Comment | None:
 
 
 def can_edit(comment: Comment, actor: User) -> bool:
-    """Whether a person may edit or delete it: their own, or anybody's with write access."""
+    """Whether a person may edit or delete it: their own, or any with write access."""
     return comment.user is actor or role_at_least(comment.issue.repository.role_of(actor), "write")
 
 
 def react(hub: Hub, reactions: list[Reaction], actor: User, content: str) -> tuple[Reaction, bool]:
-    """Add a reaction; one person reacts with the same sign only once. Gives it and whether it is new."""
+    """Add a reaction, once for each person and content, and return it and whether it is new."""
     if content not in issue_serializer.REACTIONS:
         raise invalid("Reaction", "content")
     for reaction in reactions:

@@ -1,6 +1,4 @@
-"""What happens to an installation after it was made. Each tells the App itself, which needs no subscription
-for it.
-"""
+"""Install an App and change its installation. Each function sends a webhook that needs no subscription."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ def install(
 
 
 def delete(hub: Hub, installation: Installation, *, sender: User | None = None) -> None:
-    """Uninstall: its tokens die; sends `installation` deleted."""
+    """Uninstall; revokes the tokens and sends `installation` deleted."""
     hub.emit_installation(installation, "installation", "deleted", sender=sender)
     del hub.installations[installation.id]
 
@@ -60,7 +58,7 @@ def unsuspend(hub: Hub, installation: Installation, actor: User) -> None:
 
 
 def accept_permissions(hub: Hub, installation: Installation, *, sender: User | None = None) -> None:
-    """The owner accepts what the App asks for by now; sends `installation` new_permissions_accepted."""
+    """Accept the App's current permissions and events as the owner; sends `installation` new_permissions_accepted."""
     check_subscriptions(installation.app.permissions, installation.app.events)
     installation.permissions = dict(installation.app.permissions)
     installation.events = list(installation.app.events)
@@ -75,7 +73,7 @@ def add_repositories(
     *,
     sender: User | None = None,
 ) -> None:
-    """Give it more repositories; sends `installation_repositories` added."""
+    """Add repositories; sends `installation_repositories` added."""
     added = [repository for repository in repositories if repository not in installation.repositories]
     installation.repositories += added
     _emit_change(hub, installation, "added", added, [], sender)
@@ -88,7 +86,7 @@ def remove_repositories(
     *,
     sender: User | None = None,
 ) -> None:
-    """Take repositories away; sends `installation_repositories` removed."""
+    """Remove repositories; sends `installation_repositories` removed."""
     removed = [repository for repository in repositories if repository in installation.repositories]
     installation.repositories = [repository for repository in installation.repositories if repository not in removed]
     _emit_change(hub, installation, "removed", [], removed, sender)

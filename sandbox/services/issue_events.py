@@ -1,6 +1,4 @@
-"""What happened to an issue: its line in the history, and its webhook (`issues`, or `pull_request`
-for one).
-"""
+"""Record events of issues and send their webhooks (`issues`, or `pull_request` for a pull request)."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ def record_event(
     via_app: App | None = None,
     details: dict[str, Any] | None = None,
 ) -> IssueEvent:
-    """Write a line into the issue's history; the issue counts as updated now."""
+    """Record an event of an issue and update its `updated_at`."""
     now = hub.now()
     issue.updated_at = now
     entry = IssueEvent(
@@ -37,7 +35,7 @@ def record_event(
 
 
 def emit(hub: Hub, issue: Issue, action: str, actor: User, **fields: Any) -> None:
-    """Send the webhook about an issue, under `pull_request` when it is one."""
+    """Send the webhook about an issue, as `pull_request` for a pull request."""
     if issue.pull is None:
         hub.emit(
             issue.repository,

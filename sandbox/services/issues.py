@@ -1,6 +1,4 @@
-"""Issues: open, edit, close, reopen, assign, lock, block, nest. Every function changes state and tells the
-world.
-"""
+"""Open, edit, close, reopen, assign, lock, block and nest issues, with their webhooks."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ STATE_REASONS = ("completed", "not_planned", "duplicate")
 
 
 def check_text(title: str | None, body: str | None) -> None:
-    """Raise ApiError 422 for a title or body that GitHub does not take."""
+    """Raise ApiError 422 for a title or body that GitHub does not accept."""
     if title is not None and not title.strip():
         raise invalid("Issue", "title", "missing_field")
     if title is not None and len(title) > MAX_TITLE:
@@ -58,7 +56,7 @@ def open_issue(
         via_app=via_app,
     )
     repository.issues[issue.number] = issue
-    # GitHub shows the labels and assignees of a new issue in its `opened` webhook already.
+    # GitHub's `opened` webhook has the labels and assignees of the new issue.
     issue.labels = list(issue_labels)
     issue.assignees = list(assignees)
     for label in issue_labels:
@@ -84,7 +82,7 @@ def edit(
     body: str | None = None,
     via_app: App | None = None,
 ) -> None:
-    """Change title or body; sends `edited` with what they were, nothing when they are the same."""
+    """Edit title or body; sends `edited` with the previous values, nothing when they are the same."""
     check_text(title, body)
     changes: dict[str, dict[str, str]] = {}
     if title is not None and title != issue.title:
@@ -168,7 +166,7 @@ def assign(
 
 
 def unassign(hub: Hub, issue: Issue, people: Sequence[User], actor: User, via_app: App | None = None) -> None:
-    """Take people off an issue; one `unassigned` for each."""
+    """Unassign people; one `unassigned` for each."""
     for person in people:
         if person in issue.assignees:
             issue.assignees.remove(person)
@@ -196,9 +194,7 @@ def unlock(hub: Hub, issue: Issue, actor: User, via_app: App | None = None) -> N
 
 
 def block(hub: Hub, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
-    """Say that `issue` waits for `blocker`; sends `issue_dependencies`. Raises ApiError 422 for itself or a
-    repeat.
-    """
+    """Mark `issue` as blocked by `blocker`; sends `issue_dependencies`. Raises ApiError 422 for itself or a repeat."""
     if blocker is issue:
         raise ApiError(422, "An issue cannot be blocked by itself")
     if blocker in issue.blocked_by:
@@ -215,7 +211,7 @@ def block(hub: Hub, issue: Issue, blocker: Issue, actor: User, via_app: App | No
 
 
 def unblock(hub: Hub, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
-    """Take a dependency away; sends `issue_dependencies`."""
+    """Remove a dependency; sends `issue_dependencies`."""
     issue.blocked_by.remove(blocker)
     blocker.blocking.remove(issue)
     issue_events.record_event(hub, issue, "blocked_by_removed", actor, via_app)
@@ -224,9 +220,7 @@ def unblock(hub: Hub, issue: Issue, blocker: Issue, actor: User, via_app: App | 
 
 
 def add_sub_issue(hub: Hub, parent: Issue, child: Issue, actor: User, *, replace: bool = False) -> None:
-    """Make an issue a sub-issue; sends `sub_issues`. Raises ApiError 422 above GitHub's limits or for a
-    circle.
-    """
+    """Make an issue a sub-issue; sends `sub_issues`. Raises ApiError 422 above GitHub's limits or for a cycle."""
     ancestor = parent
     for depth in range(1, MAX_DEPTH + 1):
         if ancestor is child:
@@ -250,7 +244,7 @@ def add_sub_issue(hub: Hub, parent: Issue, child: Issue, actor: User, *, replace
 
 
 def remove_sub_issue(hub: Hub, parent: Issue, child: Issue, actor: User) -> None:
-    """Take a sub-issue out of its parent; sends `sub_issues`."""
+    """Remove a sub-issue from its parent; sends `sub_issues`."""
     parent.sub_issues.remove(child)
     child.parent = None
     issue_events.record_event(hub, parent, "sub_issue_removed", actor)
@@ -264,13 +258,13 @@ def can_triage(actor: User, repository: Repository) -> bool:
 
 
 def existing_labels(repository: Repository, names: Sequence[str]) -> list[Label]:
-    """The labels of a form that exist; others are dropped without a word, as GitHub's issue forms do."""
+    """The labels of a form that exist; others are dropped silently, as by GitHub's issue forms."""
     candidates = (repository.label(name) for name in names)
     return list(dict.fromkeys(label for label in candidates if label is not None))
 
 
 def get_or_create_labels(hub: Hub, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
-    """The labels that an API call names; unknown ones are made, if the actor may."""
+    """The labels that an API call names; unknown ones are created if the actor may."""
     return labels.get_or_create_labels(hub, repository, actor, names)
 
 

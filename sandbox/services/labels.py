@@ -1,4 +1,4 @@
-"""Labels: of a repository, and on an issue. Names are the same whatever their case, as on GitHub."""
+"""Labels of repositories and issues. Names ignore case, as on GitHub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox.serializers import issues as issue_serializer
 from sandbox.services import issue_events
 from sandbox.state.models import App, Issue, Label, Repository, User
 
-DEFAULT_COLOR = "ededed"  # the colour of a label that came to be by being put on an issue
+DEFAULT_COLOR = "ededed"  # the colour of a label that was created when it was added to an issue
 MAX_NAME, MAX_DESCRIPTION, MAX_LABELS = 50, 100, 100
 _COLOR = re.compile(r"[0-9a-fA-F]{6}")
 
@@ -25,9 +25,7 @@ def add_label(
     *,
     default: bool = False,
 ) -> Label:
-    """A new label of a repository, without a webhook. Raises ApiError 422 for a bad or taken name, a bad
-    colour.
-    """
+    """Create a label without a webhook. Raises ApiError 422 for a bad or taken name, or a bad colour."""
     check_name(repository, name)
     color = DEFAULT_COLOR if color is None else color
     if not _COLOR.fullmatch(color):
@@ -60,7 +58,7 @@ def check_name(repository: Repository, name: str, *, exclude: Label | None = Non
 def create(
     hub: Hub, repository: Repository, actor: User, name: str, color: str | None, description: str | None
 ) -> Label:
-    """Make a label; sends `label` created."""
+    """Create a label; sends `label` created."""
     label = add_label(hub, repository, name, color, description)
     hub.emit(repository, "label", "created", sender=actor, label=issue_serializer.label(hub, label))
     return label
@@ -75,7 +73,7 @@ def update(
     color: str | None = None,
     description: str | None = None,
 ) -> None:
-    """Change a label; sends `label` edited with what it was before. Raises ApiError 422."""
+    """Edit a label; sends `label` edited with the previous values. Raises ApiError 422."""
     repository = label.repository
     changes: dict[str, dict[str, str]] = {}
     if name is not None and name != label.name:
@@ -97,7 +95,7 @@ def update(
 
 
 def delete(hub: Hub, label: Label, actor: User) -> None:
-    """Delete a label: it comes off every issue (one `unlabeled` each), then `label` deleted."""
+    """Delete a label: sends `unlabeled` for every issue that had it, then `label` deleted."""
     repository = label.repository
     for issue in repository.issues.values():
         if label in issue.labels:
@@ -107,9 +105,7 @@ def delete(hub: Hub, label: Label, actor: User) -> None:
 
 
 def get_or_create_labels(hub: Hub, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
-    """The labels of those names, each once; an unknown one is made, as GitHub does when it is put on an
-    issue.
-    """
+    """The labels of those names, each once; unknown ones are created, as GitHub does when labels are added."""
     labels_by_id: dict[int, Label] = {}
     for name in names:
         label = repository.label(name) or create(hub, repository, actor, name, None, None)
@@ -118,9 +114,7 @@ def get_or_create_labels(hub: Hub, repository: Repository, actor: User, names: S
 
 
 def label_issue(hub: Hub, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
-    """Put labels on an issue; one `labeled` for each that was not on it. Raises ApiError 422 above 100
-    labels.
-    """
+    """Add labels to an issue; one `labeled` for each new one. Raises ApiError 422 above 100 labels."""
     new = [label for label in labels if label not in issue.labels]
     if len(issue.labels) + len(new) > MAX_LABELS:
         raise invalid("Issue", "labels", "custom", "An issue can have up to 100 labels")
@@ -130,15 +124,13 @@ def label_issue(hub: Hub, issue: Issue, labels: Sequence[Label], actor: User, vi
 
 
 def unlabel_issue(hub: Hub, issue: Issue, label: Label, actor: User, via_app: App | None = None) -> None:
-    """Take a label off an issue that has it; sends `unlabeled`."""
+    """Remove a label from an issue that has it; sends `unlabeled`."""
     issue.labels.remove(label)
     _record_change(hub, issue, label, "unlabeled", actor, via_app)
 
 
 def replace_labels(hub: Hub, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
-    """Make these the labels of an issue: one webhook for each that comes or goes, none for those
-    that stay.
-    """
+    """Replace the labels of an issue; one webhook for each that is added or removed."""
     for label in [label for label in issue.labels if label not in labels]:
         unlabel_issue(hub, issue, label, actor, via_app)
     label_issue(hub, issue, labels, actor, via_app)

@@ -1,4 +1,4 @@
-"""Merging: the button of a pull request, `POST merges`, and bringing a branch up to date."""
+"""Merge pull requests and branches, and update a pull request's branch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _check_mergeable(pull: PullRequest, method: str, sha: str | None) -> None:
         raise _not_mergeable("Pull Request is not mergeable")
     if pull.draft:
         raise _not_mergeable("Pull Request is still a draft")
-    current_head = repository.git.ref(f"refs/heads/{pull.head_ref}")  # a push may be on its way to the pull request
+    current_head = repository.git.ref(f"refs/heads/{pull.head_ref}")  # a push may be in progress
     if (sha is not None and sha != pull.head_sha) or current_head not in (None, pull.head_sha):
         raise ApiError(409, "Head branch was modified. Review and try the merge again.")
     rule = pulls.unmet_rule(pull)
@@ -51,7 +51,7 @@ async def merge_pull(
     title: str | None = None,
     message: str | None = None,
 ) -> str:
-    """Merge a pull request; gives the SHA that the base branch has now.
+    """Merge a pull request and return the new SHA of the base branch.
 
     Raises ApiError 405 when it cannot be merged (conflict, draft, rules), 409 when `sha` is not its head.
     """
@@ -125,13 +125,13 @@ async def _squash_commit(
 async def _rebase_commits(
     hub: Hub, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
 ) -> str | None:
-    """Replay the commits one by one onto the base; titles and messages are kept, as on GitHub."""
+    """Replay the commits onto the base with their titles and messages, as on GitHub."""
     git = pull.repository.git
     tip = base
     for commit in await pulls.list_commits(pull):
         if len(commit.parents) != 1:
             continue
-        # merge-tree takes the common ancestor as its base, so the tip gets a twin with this commit's parent.
+        # merge-tree takes the common ancestor as its base, so the tip gets a copy with this commit's parent.
         temporary_commit = await git.commit_tree(
             (await git.commit(tip)).tree, commit.parents, "twin", author=pulls.GITHUB_IDENTITY, when=hub.now()
         )
@@ -158,7 +158,7 @@ def _commit_message(title: str, message: str | None, default: str) -> str:
 async def merge_branches(
     hub: Hub, repository: Repository, actor: User, *, base: str, head: str, message: str | None = None
 ) -> str | None:
-    """Merge a branch or commit into a branch; gives the new commit, None when there was nothing to merge.
+    """Merge a branch or commit into a branch and return the new commit, or None when there was nothing to merge.
 
     Raises ApiError 404 for an unknown branch, 409 on conflict.
     """
@@ -191,7 +191,7 @@ async def merge_branches(
 async def update_branch(hub: Hub, pull: PullRequest, actor: User, *, expected_head: str | None = None) -> None:
     """Merge the base of a pull request into its branch, as a commit of the actor's.
 
-    As on GitHub it is accepted first and done a moment later; a push that comes in between wins. Raises ApiError 422
+    As on GitHub it is accepted first and performed later; a push in between wins. Raises ApiError 422
     when `expected` is not the head, when they conflict, when there is nothing to bring in, when the branch is gone.
     """
     git = pull.repository.git

@@ -1,8 +1,7 @@
-"""The rules of pull requests: opening, editing, closing, and what git says about their merge.
+"""Open, edit and close pull requests, and compute their mergeability.
 
-Mergeability is lazy as on GitHub: after every change it is unknown (`mergeable: null`), and a moment later,
-in the background, it is known. Workflows for a pull request start only then, and not at all while it
-conflicts.
+As on GitHub, mergeability is unknown after every change (`mergeable: null`) and computed in the background.
+Workflows for a pull request start only then, and not while it conflicts.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ GITHUB_IDENTITY = Identity("GitHub", "noreply@github.com")
 
 
 def identity(user: User) -> Identity:
-    """How commits made on GitHub name a person."""
+    """The identity of a person in commits that are made on GitHub."""
     return Identity(user.name or user.login, user.commit_email)
 
 
 def emit(hub: Hub, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
-    """Send a `pull_request` webhook; gives what it said, for the workflows that listen."""
+    """Send a `pull_request` webhook and return its fields, for the workflows that listen."""
     pull_payload = pull_serializer.pull_request(hub, pull)
     hub.emit(
         pull.repository,
@@ -117,7 +116,7 @@ async def update_diff_stats(pull: PullRequest) -> None:
 
 
 def reset_mergeability(pull: PullRequest) -> None:
-    """What was known about the merge holds no longer; the next question finds it out again."""
+    """Reset the mergeability; the next read computes it again."""
     pull.mergeable, pull.mergeable_state, pull.conflicts = None, "unknown", ()
 
 
@@ -128,7 +127,7 @@ def schedule_mergeability_check(
     actor: User | None = None,
     payload: dict[str, Any] | None = None,
 ) -> None:
-    """Forget what was known about the merge and find it out in the background, then start the workflows."""
+    """Reset the mergeability, compute it in the background, then start the workflows."""
     reset_mergeability(pull)
 
     async def check() -> None:
@@ -140,13 +139,13 @@ def schedule_mergeability_check(
 
 
 async def check_mergeability(hub: Hub, pull: PullRequest) -> str | None:
-    """Merge head and base in memory; gives the test merge (`refs/pull/N/merge`), or None on conflict."""
+    """Merge head and base in memory and return the test merge (`refs/pull/N/merge`), or None on conflict."""
     git, head, base = pull.repository.git, pull.head_sha, pull.base_sha
     if pull.state != "open":
         return None
     merge = await git.merge(base, head)
     if (head, base) != (pull.head_sha, pull.base_sha) or pull.state != "open":
-        return None  # overtaken by a push, which judges again
+        return None  # a later push computes it again
     pull.mergeable, pull.conflicts = merge.tree is not None, merge.conflicts
     if merge.tree is None:
         pull.merge_commit_sha = None
@@ -160,7 +159,7 @@ async def check_mergeability(hub: Hub, pull: PullRequest) -> str | None:
 
 
 def refresh_state(pull: PullRequest) -> None:
-    """Set `mergeable_state` from what is known now: checks and reviews come and go without a push."""
+    """Set `mergeable_state` from the current checks and reviews, which change without a push."""
     if pull.mergeable is None or pull.merged:
         pull.mergeable_state = "unknown"
     elif not pull.mergeable:
@@ -176,7 +175,7 @@ def refresh_state(pull: PullRequest) -> None:
 
 
 def _check_results(pull: PullRequest) -> dict[str, bool]:
-    """Every check and status on the head, by name; the newest of a name counts."""
+    """The newest check or status of each name on the head."""
     repository = pull.repository
     passing_conclusions = ("success", "neutral", "skipped")
     results = {run.name: run.conclusion in passing_conclusions for run in repository.check_runs(pull.head_sha)}
@@ -187,7 +186,7 @@ def _check_results(pull: PullRequest) -> dict[str, bool]:
 
 
 def unmet_rule(pull: PullRequest) -> str | None:
-    """The first branch rule that is not met, in GitHub's words, or None."""
+    """GitHub's message for the first branch rule that is not met, or None."""
     repository = pull.repository
     results = _check_results(pull)
     for name in repository.required_checks.get(pull.base_ref, []):
@@ -218,7 +217,7 @@ async def edit(
     body: str | None = None,
     base: str | None = None,
 ) -> None:
-    """Change title, text or base (None leaves it); one `edited` webhook with what it was before."""
+    """Edit title, text or base (None leaves it); sends `edited` with the previous values."""
     issue = pull.issue
     changes: dict[str, Any] = {}
     if title is not None and title != issue.title:
@@ -252,12 +251,12 @@ def set_draft(hub: Hub, pull: PullRequest, actor: User, *, draft: bool) -> None:
 
 
 def close(hub: Hub, pull: PullRequest, actor: User) -> None:
-    """Close without merging."""
+    """Close a pull request without merging it."""
     issues.close(hub, pull.issue, actor)
 
 
 async def reopen(hub: Hub, pull: PullRequest, actor: User) -> None:
-    """Open again. Raises ApiError 422 when it was merged or its branch is gone."""
+    """Reopen a pull request. Raises ApiError 422 when it was merged or its branch is gone."""
     if pull.state == "open":
         return
     head = pull.repository.git.ref(f"refs/heads/{pull.head_ref}")

@@ -1,4 +1,4 @@
-"""What follows from a ref that moved: webhooks, pull requests brought up to date, workflows started."""
+"""Apply a push: send webhooks, update pull requests, start workflows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sandbox.serializers import code as code_serializer
 from sandbox.services import checks, closing_keywords, issues, pulls
 from sandbox.state.models import PullRequest, Repository, User
 
-MAX_COMMITS = 2048  # GitHub lists no more in a push
+MAX_COMMITS = 2048  # GitHub's limit for a push
 
 
 async def after_push(hub: Hub, repository: Repository, changes: Sequence[RefChange], actor: User) -> None:
-    """Tell the world of moved branches and tags, in GitHub's order; other refs are nobody's business."""
+    """Send the webhooks of moved branches and tags, in GitHub's order, and ignore other refs."""
     for change in changes:
         if change.before == change.after or not change.ref.startswith(("refs/heads/", "refs/tags/")):
             continue
@@ -24,7 +24,7 @@ async def after_push(hub: Hub, repository: Repository, changes: Sequence[RefChan
         new_commits = await _new_commits(repository, change)
         payload = await _emit_push(hub, repository, change, actor, new_commits)
         if change.ref.startswith("refs/heads/"):
-            # What only went on has all that it had; who has none of what came is as far from it as before.
+            # After a fast-forward, a pull request without any of the added commits is unchanged.
             is_fast_forward = not payload["forced"] and 0 < len(new_commits) < MAX_COMMITS
             await _update_pulls(
                 hub, repository, change, actor, {commit.sha for commit in new_commits} if is_fast_forward else None
@@ -63,7 +63,7 @@ async def _new_commits(repository: Repository, change: RefChange) -> list[Any]:
         return []
     base = change.before
     if base == ZERO:
-        # A new branch brings what the default branch does not have.
+        # A new branch adds the commits that the default branch lacks.
         default = repository.git.ref(f"refs/heads/{repository.default_branch}")
         base = default if default not in (None, change.after) else ZERO
     revisions = [change.after] if base == ZERO else [f"{base}..{change.after}"]
@@ -76,7 +76,7 @@ async def _new_commits(repository: Repository, change: RefChange) -> list[Any]:
 async def _update_pulls(
     hub: Hub, repository: Repository, change: RefChange, actor: User, new_shas: Set[str] | None
 ) -> None:
-    """`came` are the commits that were put on top; None where it did not simply go on."""
+    """`came` are the added commits; None when the push was not a fast-forward."""
     branch = change.ref.removeprefix("refs/heads/")
     for pull in [candidate for candidate in repository.pulls() if candidate.state == "open"]:
         if pull.head_ref == branch:
@@ -109,7 +109,7 @@ async def _base_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: Use
         pulls.reset_mergeability(pull)
         return
     if await pull.repository.git.is_ancestor(pull.head_sha, change.after):
-        # Somebody merged by hand and pushed: GitHub notices and calls it merged.
+        # A person merged locally and pushed: GitHub marks the pull request as merged.
         mark_merged(hub, pull, actor, change.after)
         return
     pull.base_sha = change.after
@@ -118,7 +118,7 @@ async def _base_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: Use
 
 
 def mark_merged(hub: Hub, pull: PullRequest, actor: User, merge_sha: str) -> None:
-    """A pull request is merged: state, webhook, and the issues its text closes."""
+    """Mark a pull request as merged, send the webhook and close the issues that its text names."""
     now = hub.now()
     pull.merged, pull.merged_at, pull.merged_by, pull.merge_commit_sha = True, now, actor, merge_sha
     pulls.refresh_state(pull)

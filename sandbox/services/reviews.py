@@ -1,4 +1,4 @@
-"""The rules of reviews: approving, asking for changes, commenting, dismissing, requesting."""
+"""Create, submit, dismiss and request reviews."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def submit(hub: Hub, review: Review, actor: User, event: str, body: str = "") ->
 
 
 def dismiss(hub: Hub, review: Review, actor: User, message: str) -> None:
-    """Take a verdict back. Raises ApiError 422 when there is none to take back."""
+    """Dismiss a review. Raises ApiError 422 when it can not be dismissed."""
     if review.state not in ("APPROVED", "CHANGES_REQUESTED"):
         raise ApiError(
             422, "Unprocessable Entity", errors=["Can not dismiss a commented or pending pull request review"]
@@ -134,7 +134,7 @@ def emit_comment(hub: Hub, comment: ReviewComment, action: str, sender: User, **
 
 
 def request_reviewers(hub: Hub, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
-    """Ask people for a review. Raises ApiError 422 for the author and for people without access."""
+    """Request reviews. Raises ApiError 422 for the author and for people without access."""
     for user in reviewers:
         if user is pull.user:
             raise ApiError(422, "Review cannot be requested from pull request author.")
@@ -151,7 +151,7 @@ def request_reviewers(hub: Hub, pull: PullRequest, actor: User, reviewers: Seque
 
 
 def remove_reviewers(hub: Hub, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
-    """Ask no longer."""
+    """Remove requested reviewers."""
     for user in reviewers:
         if user in pull.requested_reviewers:
             pull.requested_reviewers.remove(user)

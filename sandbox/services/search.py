@@ -1,6 +1,4 @@
-"""Search of issues: GitHub's qualifiers as far as a bot needs them; an unknown one is an error, not
-a guess.
-"""
+"""Search issues by the GitHub qualifiers that a bot needs; an unknown one is an error."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ _NO: dict[str, IssueFilter] = {
 
 
 def search_issues(hub: Hub, query: str) -> list[Issue]:
-    """The issues and pull requests that a query means, newest first. Raises ApiError 422 for what it cannot
-    read.
-    """
+    """The issues and pull requests that match a query, newest first. Raises ApiError 422 for an unknown qualifier."""
     filters = list(_parse_query(query))
     if not filters:
         raise _invalid_query("The search is empty")
@@ -55,7 +51,7 @@ def _parse_query(query: str) -> Iterable[IssueFilter]:
         if name == "in":
             fields |= set(value.split(","))
         elif name in ("repo", "org", "user") and not negated:
-            # Several repositories are alternatives; everything else must hold together.
+            # Several repositories are alternatives; all other qualifiers must match.
             repository_filters.append(_qualifier_filter(name, value))
         elif name:
             issue_filter = _qualifier_filter(name, value)

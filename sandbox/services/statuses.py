@@ -1,4 +1,4 @@
-"""Commit statuses: made once, never changed; the newest of each context counts."""
+"""Commit statuses, which never change; the newest of each context counts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def latest_statuses(repository: Repository, sha: str) -> list[CommitStatus]:
 
 
 def combined_state(statuses: Sequence[CommitStatus]) -> str:
-    """One state for all: failure if any failed, pending if any is or there are none, else success."""
+    """The combined state: failure if any failed, pending if any is or there are none, else success."""
     states = {status.state for status in statuses}
     if states & {"error", "failure"}:
         return "failure"

@@ -1,6 +1,4 @@
-"""Which permission an App needs before it may subscribe to an event. Source: GitHub's list of webhook
-events.
-"""
+"""The permissions that event subscriptions need. Source: GitHub's list of webhook events."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,7 +30,7 @@ REQUIRED_PERMISSIONS: dict[str, tuple[str, ...]] = {
 
 
 def check_subscriptions(permissions: Mapping[str, str], events: Sequence[str]) -> None:
-    """Raise ValueError for an event that does not exist here or whose permission was not asked for."""
+    """Raise ValueError for an event that does not exist here or that the permissions do not cover."""
     for event in events:
         if event not in REQUIRED_PERMISSIONS:
             raise ValueError(

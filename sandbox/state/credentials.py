@@ -29,7 +29,7 @@ class Credential:
 
     @property
     def rate_limit_key(self) -> str:
-        """Whose rate limit it draws from."""
+        """The key of its rate limit."""
         if self.installation is not None:
             return f"installation {self.installation.id}"
         if self.user is not None:
@@ -38,7 +38,7 @@ class Credential:
 
     @property
     def name(self) -> str:
-        """The slug of an App, the login of anybody else."""
+        """The slug of an App, else the login of the user."""
         if self.app is not None:
             return self.app.slug
         return self.user.login if self.user is not None else "anonymous"
@@ -52,11 +52,11 @@ class Credential:
         return self.user is not None and self.kind == "user" and repository.role_of(self.user) != "none"
 
     def can_see(self, repository: Repository) -> bool:
-        """Whether the sender may know of the repository: a public one can be read with any token."""
+        """Whether the sender can see the repository: a public one can be read with any token."""
         return not repository.private or self.has_access(repository)
 
     def has_permission(self, permission: str) -> bool:
-        """Whether an App's or a run's token was granted `name:level`, or one of several parted by `|`."""
+        """Whether an App's or a run's token was granted `name:level`, or one of several separated by `|`."""
         for alternative in permission.split("|"):
             name, _, level = alternative.partition(":")
             granted = (self.permissions or {}).get(name, "none")

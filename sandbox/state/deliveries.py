@@ -11,10 +11,10 @@ from sandbox.state.accounts import App
 
 @dataclass(eq=False, kw_only=True)
 class Delivery:
-    """One attempt to hand a webhook over. A redelivery is a new entry with the same `guid`.
+    """One attempt to deliver a webhook. A redelivery is a new entry with the same `guid`.
 
-    `status_code` is 0 until it was tried; 502 stands for a receiver that could not be reached, 504 for one
-    that did not answer within 10 s.
+    `status_code` is 0 before the attempt; 502 means that the receiver could not be reached, 504 that it did not answer
+    within 10 s.
     """
 
     id: int
@@ -42,5 +42,5 @@ class Delivery:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted it."""
         return 200 <= self.status_code < 300

@@ -1,4 +1,4 @@
-"""Ids as GitHub gives them."""
+"""GitHub's ids."""
 
 import base64
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 def node_id(prefix: str, number: int) -> str:
-    """A GraphQL id in GitHub's manner: a prefix for the kind, then an opaque word."""
+    """A GraphQL id: a prefix for the kind, then an opaque text."""
     encoded = base64.urlsafe_b64encode(b"\x92\x00" + number.to_bytes(6, "big")).decode().rstrip("=")
     return f"{prefix}_{encoded}"
 

@@ -1,4 +1,4 @@
-"""Key pairs of Apps. Making one takes a tenth of a second, so a process makes each only once."""
+"""Key pairs of Apps, cached because making one takes a tenth of a second."""
 
 from functools import lru_cache
 

@@ -75,7 +75,7 @@ class Comment(Node):
     created_at: datetime = field(repr=False)
     updated_at: datetime = field(repr=False)
     via_app: App | None = field(default=None, repr=False)
-    editor: User | None = field(default=None, repr=False)  # who last changed it, if anybody has
+    editor: User | None = field(default=None, repr=False)  # the last editor
     reactions: list[Reaction] = field(default_factory=list)
 
     @property
@@ -86,9 +86,7 @@ class Comment(Node):
 
 @dataclass(eq=False, kw_only=True)
 class IssueEvent(Node):
-    """A line of an issue's history; `details` holds what GitHub adds for that kind of event, ready
-    for JSON.
-    """
+    """An event of an issue; `details` has the JSON fields that GitHub adds for that kind of event."""
 
     node_prefix: ClassVar[str] = "EV"
     issue: Issue = field(repr=False)
@@ -136,13 +134,13 @@ class Issue(Node):
 
     @property
     def label_names(self) -> list[str]:
-        """The names of the labels, in the order they were put on."""
+        """The names of the labels, in the order they were added."""
         return [label.name for label in self.labels]
 
 
 @dataclass(eq=False, kw_only=True)
 class PullRequest(Node):
-    """What makes an issue a pull request: branches, commits, merge."""
+    """The part of a pull request that an issue does not have: branches, commits, merge."""
 
     node_prefix: ClassVar[str] = "PR"
     issue: Issue = field(repr=False)
@@ -161,7 +159,7 @@ class PullRequest(Node):
     review_comments: list[ReviewComment] = field(default_factory=list, repr=False)
     requested_reviewers: list[User] = field(default_factory=list, repr=False)
     auto_merge: dict[str, Any] | None = None
-    commits: frozenset[str] = frozenset()  # that the head has and the base has not
+    commits: frozenset[str] = frozenset()  # that the head has and the base does not
     additions: int = 0
     deletions: int = 0
     changed_files: int = 0
@@ -169,7 +167,7 @@ class PullRequest(Node):
 
     @property
     def repository(self) -> Repository:
-        """Where it is; heads from forks are not modelled."""
+        """The repository of base and head; forks are not modelled."""
         return self.issue.repository
 
     @property
@@ -189,7 +187,7 @@ class PullRequest(Node):
 
     @property
     def user(self) -> User:
-        """Who opened it."""
+        """The author."""
         return self.issue.user
 
     @property
@@ -251,7 +249,7 @@ class CheckSuite(Node):
 
     @property
     def latest_runs(self) -> list[CheckRun]:
-        """The newest run of each name; older ones were replaced by them."""
+        """The newest run of each name, which replaces older ones."""
         return list({run.name: run for run in self.runs}.values())
 
 
@@ -281,18 +279,18 @@ class CheckRun(Node):
 
     @property
     def repository(self) -> Repository:
-        """Where it is."""
+        """The repository."""
         return self.suite.repository
 
     @property
     def app(self) -> App:
-        """Who made it: only Apps make check runs."""
+        """The App that created it."""
         return self.suite.app
 
 
 @dataclass(eq=False, kw_only=True)
 class CommitStatus(Node):
-    """A commit status, the older cousin of the check run."""
+    """A commit status, the older form of a check run."""
 
     node_prefix: ClassVar[str] = "SC"
     repository: Repository = field(repr=False)
@@ -395,7 +393,9 @@ class Repository(Node):
     delete_branch_on_merge: bool = False
     required_checks: dict[str, list[str]] = field(default_factory=dict, repr=False)
     required_approvals: dict[str, int] = field(default_factory=dict, repr=False)
-    strict_branches: set[str] = field(default_factory=set, repr=False)  # that take only what is up to date with them
+    strict_branches: set[str] = field(
+        default_factory=set, repr=False
+    )  # that only accept branches which are up to date with them
     grants: dict[int, Role] = field(default_factory=dict, repr=False)
     labels: dict[str, Label] = field(default_factory=dict, repr=False)
     issues: dict[int, Issue] = field(default_factory=dict, repr=False)
@@ -442,9 +442,7 @@ class Repository(Node):
             yield from issue.comments
 
     def role_of(self, user: User) -> Role:
-        """What a person may do here: their grant, owner and organisation rules apart; a public repository
-        can be read.
-        """
+        """A person's role here by their grant; the owner is admin, and anyone can read a public repository."""
         if self.owner is user:
             return "admin"
         return self.grants.get(user.id, "none" if self.private else "read")

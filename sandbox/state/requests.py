@@ -9,9 +9,7 @@ from typing import Any
 
 @dataclass(eq=False, kw_only=True)
 class RequestRecord:
-    """One request to the API, for tests to count and read. `status` is 0 when the connection was closed
-    instead.
-    """
+    """One request to the API. `status` is 0 when the connection was closed without a response."""
 
     received_at: datetime
     method: str

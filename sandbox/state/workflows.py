@@ -10,7 +10,7 @@ from sandbox.state.models import Repository
 
 @dataclass(eq=False, slots=True)
 class Workflow:
-    """A workflow as the API lists it: it keeps its id while its file changes."""
+    """A workflow as the API lists it; its id remains while its file changes."""
 
     id: int
     repository: Repository

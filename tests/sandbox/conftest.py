@@ -1,4 +1,4 @@
-"""A stage for the sandbox's own tests: a repository, an App that writes down what it hears, a client that is it."""
+"""Fixtures: a repository, an App that records its webhooks, and a client that acts as the App."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVENTS = ["issues", "issue_comment", "label", "check_run", "check_suite", "statu
 
 
 class Stage:
-    """A sandbox with an App that writes down what it hears, and a client that speaks as the App."""
+    """A sandbox with an App that records its webhooks, and a client that acts as the App."""
 
     def __init__(self, hub: Sandbox, clock: ManualClock, shop: Repository, app: App) -> None:
         self.hub, self.clock, self.shop, self.app = hub, clock, shop, app

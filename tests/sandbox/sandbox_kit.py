@@ -1,4 +1,4 @@
-"""What the sandbox's own tests share: a hub, and calls over HTTP."""
+"""Helpers of the sandbox's tests: a hub, and calls over HTTP."""
 
 import functools
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ def contract() -> Contract:
 
 @asynccontextmanager
 async def open_sandbox(root: Path, **sandbox_options: Any) -> AsyncIterator[Sandbox]:
-    """A sandbox at nine o'clock whose every exchange must agree with GitHub's description."""
+    """A sandbox at nine o'clock whose exchanges must match GitHub's description."""
     async with Sandbox(root=root, clock=ManualClock(START), contract=contract(), **sandbox_options) as hub:
         yield hub
         await hub.wait_until_idle()
@@ -33,7 +33,7 @@ async def open_sandbox(root: Path, **sandbox_options: Any) -> AsyncIterator[Sand
 async def api(
     hub: Sandbox, token: str, method: str, path: str, body: Any = None, *, status: int = 200, **headers: str
 ) -> Any:
-    """One REST call; the answer must have that status. Gives its JSON, text or bytes."""
+    """Make one REST call, which must have that status, and return its JSON, text or bytes."""
     request_headers = {"Authorization": f"Bearer {token}", **headers}
     async with (
         aiohttp.ClientSession(headers=request_headers) as session,

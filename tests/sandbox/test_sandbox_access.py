@@ -1,4 +1,4 @@
-"""Who may do what: JWTs, tokens that expire, permissions of Apps, roles of people."""
+"""Access: JWTs, tokens that expire, permissions of Apps, roles of people."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_an_app_becomes_an_installation(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("issued", "expires", "fine"), [(-60, 540, True), (-60, 700, False), (300, 540, False), (-700, -10, False)]
 )
-async def test_a_jwt_lives_ten_minutes_at_most(stage: Stage, issued: int, expires: int, fine: bool) -> None:
+async def test_a_jwt_is_valid_for_at_most_ten_minutes(stage: Stage, issued: int, expires: int, fine: bool) -> None:
     now = int(stage.hub.now().timestamp())
     claims = {"iat": now + issued, "exp": now + expires, "iss": stage.app.client_id}
     token = jwt.encode(claims, stage.app.private_key, algorithm="RS256")
@@ -53,7 +53,7 @@ async def test_a_jwt_of_another_key_is_refused(stage: Stage) -> None:
     assert (await stage.call("GET", "/app", token=""))[0] == 401
 
 
-async def test_strangers_and_private_repositories(stage: Stage) -> None:
+async def test_strangers_cannot_see_private_repositories(stage: Stage) -> None:
     hub = stage.hub
     secret = hub.repository("acme/secret", private=True)
     alice, mallory = hub.user("alice"), hub.user("mallory")
@@ -79,7 +79,7 @@ async def test_permission_levels_carry_the_numeric_id(stage: Stage) -> None:
     assert (body["permission"], body["role_name"], body["user"]["id"]) == ("write", "maintain", alice.id)
     hub.user("mallory")
     assert (await stage.call("GET", level.format("mallory")))[1]["role_name"] == "read"  # it is public
-    assert (await stage.call("GET", level.format("nobody")))[0] == 404
+    assert (await stage.call("GET", level.format("stranger")))[0] == 404
     assert (await stage.call("GET", level.format("bot%5Bbot%5D")))[0] == 404
     assert (await stage.call("GET", "/repos/acme/shop/collaborators/alice"))[0] == 204
     assert (await stage.call("GET", "/repos/acme/shop/collaborators/mallory"))[0] == 404
@@ -97,7 +97,7 @@ async def test_a_renamed_repository_answers_301(stage: Stage) -> None:
     assert (await stage.call("GET", headers["Location"]))[1] == [], "what was asked is asked there"
 
 
-async def test_a_suspended_installation_neither_acts_nor_hears(stage: Stage) -> None:
+async def test_a_suspended_installation_cannot_act_and_gets_no_webhooks(stage: Stage) -> None:
     token = stage.jwt()
     url = f"/app/installations/{stage.installation.id}/suspended"
     assert (await stage.call("PUT", url, token=token))[0] == 204
@@ -110,7 +110,7 @@ async def test_a_suspended_installation_neither_acts_nor_hears(stage: Stage) -> 
     assert stage.hub.violations == []
 
 
-def test_an_app_must_ask_for_what_it_wants_to_hear() -> None:
+def test_an_app_needs_the_permission_of_the_events_it_subscribes_to() -> None:
     from sandbox.services.subscriptions import check_subscriptions
 
     with pytest.raises(ValueError, match="pull_requests: read"):
@@ -120,7 +120,7 @@ def test_an_app_must_ask_for_what_it_wants_to_hear() -> None:
     check_subscriptions({"pull_requests": "read"}, ["issue_comment"])
 
 
-async def test_people_and_the_server_describe_themselves(stage: Stage) -> None:
+async def test_users_and_metadata_are_served(stage: Stage) -> None:
     alice = stage.hub.user("alice", name="Alice", email="alice@example.org")
     token = stage.hub.create_token(alice)
     assert (await stage.call("GET", "/user", token=token))[1]["login"] == "alice"

@@ -36,22 +36,22 @@ CONTEXT: dict[str, Any] = {
         ("github.event.client_payload.task >= 12", True),
     ],
 )
-def test_values(source: str, value: object) -> None:
+def test_expressions_have_the_values_of_github(source: str, value: object) -> None:
     assert evaluate(source, CONTEXT) == value
 
 
-def test_text_is_filled_as_github_prints_values() -> None:
+def test_interpolation_prints_values_as_github_does() -> None:
     template = "Task ${{ github.event.client_payload.task }} by ${{ inputs.agent }}${{ null }} ${{ true }}"
     assert interpolate(template, CONTEXT) == "Task 12 by codex true"
 
 
 @pytest.mark.parametrize("source", ["github.", "(1", "1 2", "secret.x", "nope(1)", "fromJSON('{')", "a $ b", ")"])
-def test_what_cannot_be_read_is_an_error(source: str) -> None:
+def test_an_invalid_expression_raises_an_error(source: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(source, CONTEXT)
 
 
-def test_a_condition_holds_only_while_all_went_well_unless_it_asks() -> None:
+def test_a_condition_is_false_after_a_failure_without_a_status_function() -> None:
     failed = {**CONTEXT, "job": {"status": "failure"}}
     assert condition(None, CONTEXT)
     assert not condition(None, failed)

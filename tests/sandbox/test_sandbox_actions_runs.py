@@ -1,4 +1,4 @@
-"""Workflow runs: steps for real, jobs that need each other, cancel, re-run, dispatches, a test's verdicts."""
+"""Workflow runs: steps, jobs that need each other, cancel, re-run, dispatches, scripted results."""
 
 import asyncio
 import io
@@ -48,14 +48,14 @@ def alice(hub: Sandbox) -> Person:
 
 
 async def pushed(hub: Sandbox, workflow: str, **files: str) -> WorkflowRun:
-    """Push a workflow file and give the run that it starts, once it is over."""
+    """Push a workflow file and return the run that it starts, after its end."""
     shop = hub.repository("acme/shop")
     await hub.user("alice").pushes(shop, "main", {".github/workflows/ci.yml": workflow, **files})
     await hub.wait_until_idle()
     return max(shop.runs.values(), key=lambda run: run.id)
 
 
-async def test_steps_hand_values_on(hub: Sandbox) -> None:
+async def test_steps_pass_values_to_later_steps(hub: Sandbox) -> None:
     run = await pushed(
         hub,
         """
@@ -131,7 +131,7 @@ jobs:
     assert [step.conclusion for step in job.steps[1:-1]] == ["success"] * 3 + ["failure"] * 2
 
 
-async def test_leaving_the_sandbox_ends_what_still_runs(tmp_path: Path) -> None:
+async def test_leaving_the_sandbox_ends_running_jobs(tmp_path: Path) -> None:
     told = tmp_path / "told"
     os.mkfifo(told)
     async with Sandbox(root=tmp_path / "hub", clock=ManualClock(START)) as hub:
@@ -145,7 +145,7 @@ async def test_leaving_the_sandbox_ends_what_still_runs(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
-async def test_a_failed_job_stops_what_needs_it_but_not_what_always_runs(hub: Sandbox) -> None:
+async def test_a_failed_job_skips_the_jobs_that_need_it_except_with_always(hub: Sandbox) -> None:
     run = await pushed(
         hub,
         """
@@ -170,12 +170,12 @@ jobs:
     ]
 
 
-async def test_a_workflow_file_with_a_mistake_fails_at_once(hub: Sandbox) -> None:
+async def test_a_run_of_an_invalid_workflow_file_fails_at_once(hub: Sandbox) -> None:
     run = await pushed(hub, "on: push\njobs: {a: {runs-on: x, steps: [{run: ls, uses: y}]}}\n")
     assert (run.status, run.conclusion, run.jobs) == ("completed", "failure", [])
 
 
-async def test_nothing_starts_while_a_pull_request_conflicts(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_no_run_starts_while_a_pull_request_has_conflicts(hub: Sandbox, shop: Repository, alice: Person) -> None:
     workflow = "on: pull_request\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}\n"
     await alice.pushes(shop, "main", {".github/workflows/ci.yml": workflow, "a": "1\n"})
     await alice.pushes(shop, "work", {"a": "2\n"})
@@ -188,7 +188,9 @@ async def test_nothing_starts_while_a_pull_request_conflicts(hub: Sandbox, shop:
     assert [(run.event, run.conclusion) for run in shop.runs.values()] == [("pull_request", "success")]
 
 
-async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_a_ci_script_decides_the_result_and_a_rerun_repeats_it(
+    hub: Sandbox, shop: Repository, alice: Person
+) -> None:
     verdicts = [Conclusion.failure(step="tests", log="E   assert 1 == 2"), Conclusion.success(seconds=30)]
     hub.set_ci_script(
         shop, lambda run: verdicts[run.attempt - 1] if run.event == "pull_request" else Conclusion.success()
@@ -205,7 +207,7 @@ async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, ali
     await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/rerun-failed-jobs", status=201)
     await hub.wait_until_idle()
     assert (run.attempt, run.status) == (2, "in_progress")
-    hub.clock.advance(30)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
+    hub.clock.advance(30)  # type: ignore[attr-defined]  # the fixture's clock is a ManualClock
     await hub.wait_until_idle()
     assert run.conclusion == "success"
     earlier = await api(hub, token, "GET", f"{HOME}/actions/runs/{run.id}/attempts/1")
@@ -213,7 +215,7 @@ async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, ali
     assert (await api(hub, token, "GET", f"{HOME}/pulls/1"))["mergeable_state"] == "clean"
 
 
-async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> None:
+async def test_logs_are_served_at_a_signed_address_that_expires(hub: Sandbox) -> None:
     run = await pushed(hub, "on: push\njobs: {a: {runs-on: x, steps: [{run: echo hello}]}}\n")
     token, home = hub.create_token(hub.user("alice")), f"{HOME}/actions"
     one = f"{home}/runs/{run.id}"
@@ -223,7 +225,7 @@ async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> Non
     assert (await api(hub, token, "GET", f"{home}/jobs/{run.jobs[0].id}"))["name"] == "a"
     ticket = hub.workflow_index.sign(f"job {run.repository.id} {run.jobs[0].id}")
     assert "hello" in await api(hub, token, "GET", f"/_logs/{ticket}")
-    hub.clock.advance(61)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
+    hub.clock.advance(61)  # type: ignore[attr-defined]  # the fixture's clock is a ManualClock
     await api(hub, token, "GET", f"/_logs/{ticket}", status=404)
     await api(hub, token, "DELETE", f"{one}/logs", status=204)
     await api(hub, token, "GET", f"{home}/jobs/{run.jobs[0].id}/logs", status=404)
@@ -231,7 +233,7 @@ async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> Non
     await api(hub, token, "GET", one, status=404)
 
 
-async def test_a_run_can_be_stopped(hub: Sandbox, alice: Person) -> None:
+async def test_a_run_can_be_cancelled(hub: Sandbox, alice: Person) -> None:
     shop = hub.repository("acme/shop")
     hub.set_ci_script(shop, lambda _: Conclusion.success(seconds=3600))
     await alice.pushes(shop, "main", {"a": "1\n"})
@@ -267,14 +269,14 @@ jobs:
         ({"ref": "main", "inputs": {"agent": "eliza"}}, "not in the list of allowed values"),
     ],
 )
-async def test_a_senseless_dispatch_is_refused(hub: Sandbox, alice: Person, body: dict[str, Any], message: str) -> None:
+async def test_an_invalid_dispatch_is_refused(hub: Sandbox, alice: Person, body: dict[str, Any], message: str) -> None:
     await alice.pushes(hub.repository("acme/shop"), "main", {".github/workflows/agent.yml": DISPATCHED})
     path = f"{HOME}/actions/workflows/agent.yml/dispatches"
     answer = await api(hub, hub.create_token(alice), "POST", path, body, status=422)
     assert message in answer["message"]
 
 
-async def test_a_dispatch_by_hand_names_its_run(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_a_workflow_dispatch_returns_its_run(hub: Sandbox, shop: Repository, alice: Person) -> None:
     files = {
         ".github/workflows/agent.yml": DISPATCHED,
         ".github/workflows/ci.yml": "on: push\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}",
@@ -302,19 +304,21 @@ async def test_a_dispatch_by_hand_names_its_run(hub: Sandbox, shop: Repository, 
     await api(hub, token, "POST", f"{home}/agent.yml/dispatches", body, status=422)
 
 
-async def test_a_dispatch_event_has_limits_and_needs_no_listener(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_a_repository_dispatch_has_limits_and_needs_no_workflow(
+    hub: Sandbox, shop: Repository, alice: Person
+) -> None:
     token = hub.create_token(alice)
     many = {"event_type": "x", "client_payload": {str(number): 1 for number in range(11)}}
     large = {"event_type": "x", "client_payload": {"text": "x" * 65_536}}
     for body in (many, large):
         await api(hub, token, "POST", f"{HOME}/dispatches", body, status=422)
-    hub.violations.clear()  # GitHub's description names the first of those limits itself
+    hub.violations.clear()  # GitHub's description has the first of those limits
     await api(hub, token, "POST", f"{HOME}/dispatches", {"event_type": "x"}, status=204)
     assert shop.runs == {}
     assert hub.deliveries[-1].payload["client_payload"] == {}
 
 
-async def test_what_the_run_token_pushes_starts_nothing(hub: Sandbox, shop: Repository) -> None:
+async def test_a_push_with_the_run_token_starts_no_run(hub: Sandbox, shop: Repository) -> None:
     run = await pushed(
         hub,
         """

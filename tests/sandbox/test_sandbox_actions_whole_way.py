@@ -1,4 +1,4 @@
-"""The whole way over real HTTP: dispatch → agent → pull request → workflow → check suite → merge → issue
+"""From dispatch to close over real HTTP: dispatch → agent → pull request → workflow → check suite → merge → issue
 closed.
 """
 
@@ -60,7 +60,7 @@ PERMISSIONS = {
 
 @dataclass
 class Bot:
-    """What a GitHub App sees and does, and nothing else."""
+    """A GitHub App, which sees only its webhooks and the API."""
 
     hub: Sandbox
     app: App
@@ -73,7 +73,7 @@ class Bot:
         return [f"{event}.{payload['action']}" if "action" in payload else event for event, payload in self.heard]
 
     def about(self, sha: str) -> list[tuple[str, dict[str, Any]]]:
-        """What was heard of the checks on a commit, but for this App's own suite."""
+        """The check events of a commit, except those of this App's own suite."""
         kinds = ("workflow_run", "workflow_job", "check_run", "check_suite")
         found = [(event, payload, payload[event]) for event, payload in self.heard if event in kinds]
         return [
@@ -148,7 +148,7 @@ async def dispatch(bot: Bot, task: int, **more: Any) -> None:
     await bot.hub.wait_until_idle()
 
 
-async def test_a_dispatched_task_ends_merged_and_closed(bot: Bot) -> None:
+async def test_a_dispatched_task_ends_with_a_merge_and_a_closed_issue(bot: Bot) -> None:
     hub, shop = bot.hub, bot.shop
     alice = hub.user("alice")
     hub.grant(shop, alice, "write")
@@ -199,7 +199,7 @@ async def test_a_dispatched_task_ends_merged_and_closed(bot: Bot) -> None:
     assert "push" in bot.names
 
 
-async def test_a_red_run_tells_its_step_and_its_log(bot: Bot) -> None:
+async def test_a_failed_run_has_its_step_and_its_log(bot: Bot) -> None:
     alice = bot.hub.user("alice")
     bot.hub.grant(bot.shop, alice, "write")
     issue = await alice.opens_issue(bot.shop, "The total is wrong")

@@ -1,4 +1,4 @@
-"""Workflow files, well and badly written."""
+"""Workflow files, valid and invalid."""
 
 import pytest
 
@@ -28,7 +28,7 @@ jobs:
 """
 
 
-def test_a_file_is_read_whole() -> None:
+def test_a_workflow_file_is_parsed_completely() -> None:
     file = parse_workflow(".github/workflows/ci.yml", GOOD)
     assert file.error is None
     assert set(file.triggers) == {"push", "pull_request", "workflow_dispatch"}
@@ -39,7 +39,7 @@ def test_a_file_is_read_whole() -> None:
     assert set(file.inputs) == {"agent"}
 
 
-def test_triggers_follow_their_filters() -> None:
+def test_triggers_apply_their_filters() -> None:
     file = parse_workflow(".github/workflows/ci.yml", GOOD)
     assert file.wants("push", branch="main")
     assert file.wants("push", branch="release/1.2")
@@ -50,13 +50,13 @@ def test_triggers_follow_their_filters() -> None:
 
 
 @pytest.mark.parametrize("on", ["on: push", "on: [push, pull_request]", "'on': {push: }"])
-def test_on_is_a_word_not_a_boolean(on: str) -> None:
+def test_the_key_on_is_not_read_as_a_boolean(on: str) -> None:
     file = parse_workflow("x.yml", f"{on}\njobs: {{a: {{runs-on: x, steps: [{{run: ls}}]}}}}")
     assert file.error is None
     assert file.wants("push", branch="main")
 
 
-def test_path_filters_look_at_the_changed_files() -> None:
+def test_path_filters_apply_to_the_changed_files() -> None:
     source = "on: {push: {paths: ['src/**', '!src/docs/**']}}\njobs: {a: {runs-on: x, steps: [{run: ls}]}}"
     file = parse_workflow("x.yml", source)
     assert file.wants("push", branch="main", paths=("src/a.py",))
@@ -76,5 +76,5 @@ def test_path_filters_look_at_the_changed_files() -> None:
         ("on: push\njobs: {a: {runs-on: x, steps: [{run: ls, uses: y}]}}", "either `run` or `uses`"),
     ],
 )
-def test_mistakes_are_told(source: str, message: str) -> None:
+def test_mistakes_of_a_workflow_file_are_recorded(source: str, message: str) -> None:
     assert message in (parse_workflow("x.yml", source).error or "")

@@ -1,4 +1,4 @@
-"""Scripted agents: what they do with a dispatched task, and how they go wrong."""
+"""Scripted agents: their work on a dispatched task, and their failures."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -52,12 +52,12 @@ async def test_without_an_agent_of_that_name_the_steps_run(hub: Sandbox) -> None
     assert "by hand" in run.jobs[0].log
 
 
-async def test_a_good_one_changes_files_and_opens_a_pull_request(hub: Sandbox, shop: Repository) -> None:
+async def test_an_agent_changes_files_and_opens_a_pull_request(hub: Sandbox, shop: Repository) -> None:
     agent = ScriptedAgent(WritesFiles({"a.txt": lambda old: old + "2\n"}, fixes={"b.txt": "fixed\n"}), think=60)
     hub.agents["codex"] = agent
     run = await dispatched(hub)
     assert (run.status, shop.git.branches()) == ("in_progress", ["main"])
-    hub.clock.advance(60)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
+    hub.clock.advance(60)  # type: ignore[attr-defined]  # the fixture's clock is a ManualClock
     await hub.wait_until_idle()
     assert run.conclusion == "success", run.jobs[0].log
     assert shop.git.read("task/1-1", "a.txt") == "1\n2\n"
@@ -66,7 +66,7 @@ async def test_a_good_one_changes_files_and_opens_a_pull_request(hub: Sandbox, s
     assert shop.git.log("task/1-1")[0].author.email == pull.user.commit_email
 
     await dispatched(hub, attempt=2, packet='{"feedback": ["a test failed"], "branch": "task/1-1"}')
-    hub.clock.advance(60)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
+    hub.clock.advance(60)  # type: ignore[attr-defined]  # the fixture's clock is a ManualClock
     await hub.wait_until_idle()
     assert shop.git.read("task/1-1", "b.txt") == "fixed\n"
     assert len(shop.pulls()) == 1
@@ -80,7 +80,7 @@ async def test_a_crash_fails_the_run_with_its_reason(hub: Sandbox) -> None:
     assert "##[error]the agent crashed" in run.jobs[0].log
 
 
-async def test_a_stalled_one_runs_until_somebody_stops_it(hub: Sandbox) -> None:
+async def test_a_stalled_agent_runs_until_its_run_is_cancelled(hub: Sandbox) -> None:
     hub.agents["codex"] = ScriptedAgent(Stalls())
     run = await dispatched(hub)
     assert run.status == "in_progress"
@@ -89,7 +89,7 @@ async def test_a_stalled_one_runs_until_somebody_stops_it(hub: Sandbox) -> None:
     assert run.conclusion == "cancelled"
 
 
-async def test_one_talks_nonsense_and_one_has_nothing_to_show(hub: Sandbox, shop: Repository) -> None:
+async def test_an_agent_can_do_unrelated_work_or_finish_without_a_pull_request(hub: Sandbox, shop: Repository) -> None:
     hub.agents["codex"] = ScriptedAgent(RandomOutput())
     assert (await dispatched(hub)).conclusion == "success"
     assert not shop.pull(2).head_ref.startswith("task/")
@@ -109,7 +109,7 @@ async def test_an_agent_can_act_as_the_run_or_as_the_dispatcher(hub: Sandbox) ->
     assert [one.user.login for one in comments] == ["github-actions[bot]", "alice"]
 
 
-async def test_what_the_api_refuses_ends_the_agent_not_the_sandbox(hub: Sandbox) -> None:
+async def test_a_refused_api_call_crashes_the_agent_but_not_the_sandbox(hub: Sandbox) -> None:
     async def pulls_nothing(work: AgentWork) -> None:
         await work.open_pull("Nothing", "")
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[1] / "data" / "github"
 PAYLOADS = DATA / "payloads"
 RUNS = "/repos/acme/shop/check-runs"
-# Keys of 2019's payloads that GitHub has since dropped or that stand for features the sandbox has not.
+# Keys of 2019's payloads that GitHub has dropped, or of features that the sandbox lacks.
 OLD: set[str] = {"issue/draft"}
 
 
-async def test_the_life_of_a_check_run(stage: Stage) -> None:
+async def test_a_check_run_is_created_updated_and_completed(stage: Stage) -> None:
     hub, shop = stage.hub, stage.shop
     bob = hub.user("bob")
     hub.grant(shop, bob, "write")
@@ -70,7 +70,9 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     ]
     told = json.loads(stage.deliveries[-1][1])
     assert told["requested_action"] == {"identifier": "rebase"}
-    assert (told["sender"]["login"], told["installation"]["id"]) == ("bob", stage.installation.id), "nobody else hears"
+    assert (told["sender"]["login"], told["installation"]["id"]) == ("bob", stage.installation.id), (
+        "no other App is notified"
+    )
     listed = (await stage.call("GET", "/repos/acme/shop/commits/main/check-runs"))[1]
     assert (listed["total_count"], listed["check_runs"][0]["id"]) == (1, run["id"])
     suites = (await stage.call("GET", f"/repos/acme/shop/commits/{sha}/check-suites"))[1]
@@ -81,7 +83,7 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     assert hub.violations == []
 
 
-async def test_what_check_runs_refuse(stage: Stage) -> None:
+async def test_invalid_check_runs_are_refused(stage: Stage) -> None:
     sha = stage.shop.git.head("main")
     good: dict[str, Any] = {"name": "x", "head_sha": sha}
     person = stage.hub.create_token(stage.hub.user("bob"))
@@ -103,7 +105,7 @@ async def test_what_check_runs_refuse(stage: Stage) -> None:
     assert (await stage.call("PATCH", f"{RUNS}/{run['id']}", {"name": "mine"}))[0] == 403
 
 
-async def test_statuses(stage: Stage) -> None:
+async def test_the_combined_status_follows_the_newest_of_each_context(stage: Stage) -> None:
     sha = stage.shop.git.head("main")
     url = f"/repos/acme/shop/statuses/{sha}"
     assert (await stage.call("POST", url, {"state": "pending", "context": "ci"}))[0] == 201
@@ -147,7 +149,7 @@ async def test_payloads_have_the_keys_of_real_ones(stage: Stage) -> None:
 
 
 def _keys(value: Any, path: str = "") -> set[str]:
-    """Every key of nested objects as a path; what hangs on null or differs in kind is not looked into."""
+    """Every key of nested objects as a path, except below null or values of another type."""
     if not isinstance(value, dict):
         return set()
     return {f"{path}{key}" for key in value} | {
@@ -161,18 +163,18 @@ def _keys(value: Any, path: str = "") -> set[str]:
 # The contract itself
 
 
-def test_real_payloads_agree_with_the_contract() -> None:
+def test_real_payloads_match_the_contract() -> None:
     contract = Contract.load(DATA)
     for file in sorted(PAYLOADS.glob("*.json")):
         event, _, action = file.stem.partition(".")
         findings = contract.check_webhook(event, action or None, json.loads(file.read_text()))
         if event == "repository_dispatch":
-            # This old sample lacks a key of its repository that the description has since come to require.
+            # This old sample lacks a key of its repository that the description now requires.
             findings = [one for one in findings if '"disabled" is a required property' not in one]
         assert findings == [], file.name
 
 
-def test_the_contract_finds_what_is_wrong() -> None:
+def test_the_contract_reports_differences() -> None:
     contract = Contract.load(DATA)
     path = "/repos/acme/shop/issues"
     assert contract.check_request("POST", path, {}, {"title": "x", "labels": ["a"]}) == []

@@ -1,4 +1,4 @@
-"""Time that tests turn by hand, and knowing when nothing is left to do."""
+"""The manual clock and the idle tracker."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ async def test_sleepers_wake_in_order() -> None:
     tasks[3].cancel()
     await asyncio.gather(tasks[3], return_exceptions=True)
     assert clock.next_due is None
-    with pytest.raises(ValueError, match="never turned back"):
+    with pytest.raises(ValueError, match="cannot go back"):
         clock.advance(-1)
     with pytest.raises(ValueError, match="aware"):
         ManualClock(datetime(2026, 3, 2))  # noqa: DTZ001 - that is the mistake
 
 
-async def test_work_that_sleeps_on_the_clock_is_not_waited_for(tmp_path: Path) -> None:
+async def test_waiting_until_idle_ignores_work_that_sleeps_on_the_clock(tmp_path: Path) -> None:
     clock, done = ManualClock(NINE), []
 
     async def job() -> None:
@@ -51,7 +51,7 @@ async def test_work_that_sleeps_on_the_clock_is_not_waited_for(tmp_path: Path) -
         await hub.wait_until_idle()
         assert (hub.is_idle, done) == (True, [])
         clock.advance(60)
-        assert not hub.is_idle  # woken, though it has not run yet
+        assert not hub.is_idle  # woken, but not run yet
         await hub.wait_until_idle()
         assert done == ["job"]
         hub.spawn(job(), name="left behind")
@@ -59,7 +59,7 @@ async def test_work_that_sleeps_on_the_clock_is_not_waited_for(tmp_path: Path) -
     assert done == ["job"]  # cancelled when the sandbox closed
 
 
-async def test_a_fault_of_the_sandbox_itself_is_not_swallowed(tmp_path: Path) -> None:
+async def test_an_error_of_the_sandbox_itself_is_raised(tmp_path: Path) -> None:
     async def broken() -> None:
         raise RuntimeError("oh")
 
@@ -82,11 +82,11 @@ async def test_a_real_clock_can_be_fast() -> None:
         RealClock(speed=0)
 
 
-def test_stamps_are_whole_seconds_in_utc() -> None:
+def test_timestamps_are_whole_seconds_in_utc() -> None:
     assert timestamp(NINE.replace(microsecond=999_999)) == "2026-03-02T09:00:00Z"
 
 
-async def test_the_address_is_known_inside_only(tmp_path: Path) -> None:
+async def test_the_address_exists_only_inside_the_context_manager(tmp_path: Path) -> None:
     hub = Sandbox(tmp_path, clock=ManualClock(NINE))
     with pytest.raises(RuntimeError, match="async with"):
         _ = hub.url

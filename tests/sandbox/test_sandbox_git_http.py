@@ -28,14 +28,16 @@ def address(hub: Sandbox, token: str, name: str = "acme/shop") -> str:
     return hub.url.replace("://", f"://x-access-token:{token}@") + f"/{name}.git"
 
 
-async def test_a_public_repository_is_cloned_by_anybody_and_pushed_by_nobody(hub: Sandbox, tmp_path: Path) -> None:
+async def test_a_public_repository_can_be_cloned_but_not_pushed_without_authentication(
+    hub: Sandbox, tmp_path: Path
+) -> None:
     await git(tmp_path, "clone", "--quiet", f"{hub.url}/acme/shop", "copy")
     assert (tmp_path / "copy" / "README.md").read_text() == "# Shop\n"
     with pytest.raises(GitError, match=r"could not read|Authentication|terminal prompts"):
         await git(tmp_path / "copy", "push", "origin", "HEAD:refs/heads/work")
 
 
-async def test_a_private_one_is_hidden(hub: Sandbox, tmp_path: Path) -> None:
+async def test_a_private_repository_is_hidden(hub: Sandbox, tmp_path: Path) -> None:
     stranger = hub.create_token(hub.user("mallory"))
     with pytest.raises(GitError, match="not found"):
         await git(tmp_path, "clone", address(hub, stranger, "acme/vault"), "copy")
@@ -45,7 +47,7 @@ async def test_a_private_one_is_hidden(hub: Sandbox, tmp_path: Path) -> None:
         await git(tmp_path, "clone", address(hub, "ghp_wrong", "acme/vault"), "copy")
 
 
-async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -> None:
+async def test_a_push_moves_branches_and_sends_webhooks(hub: Sandbox, tmp_path: Path) -> None:
     shop, alice = hub.repository("acme/shop"), hub.user("alice")
     hub.grant(shop, alice, "write")
     app = hub.register_app(
@@ -87,7 +89,7 @@ async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -
     assert (await git(copy, "show", "merged:cart.py")) == "x = 1"
 
 
-async def test_clients_of_older_protocols_are_served_too(hub: Sandbox, tmp_path: Path) -> None:
+async def test_clients_with_older_protocols_are_served(hub: Sandbox, tmp_path: Path) -> None:
     hub.grant(hub.repository("acme/shop"), hub.user("alice"), "write")
     url = address(hub, hub.create_token(hub.user("alice")))
     for version in ("0", "1"):
@@ -100,7 +102,7 @@ async def test_clients_of_older_protocols_are_served_too(hub: Sandbox, tmp_path:
         assert hub.repository("acme/shop").git.head(f"work-{version}") == await git(copy, "rev-parse", "HEAD")
 
 
-async def test_an_empty_repository_is_cloned_and_gets_its_first_commit(hub: Sandbox, tmp_path: Path) -> None:
+async def test_an_empty_repository_can_be_cloned_and_gets_its_first_commit(hub: Sandbox, tmp_path: Path) -> None:
     empty = hub.repository("acme/empty", files={})
     hub.grant(empty, hub.user("alice"), "write")
     copy = tmp_path / "copy"
@@ -111,7 +113,7 @@ async def test_an_empty_repository_is_cloned_and_gets_its_first_commit(hub: Sand
     assert [commit.message for commit in empty.git.log()] == ["The first"]
 
 
-async def test_what_is_no_request_is_refused(hub: Sandbox) -> None:
+async def test_an_invalid_request_is_refused(hub: Sandbox) -> None:
     async with (
         aiohttp.ClientSession(headers={"Git-Protocol": "version=2"}) as session,
         session.post(f"{hub.url}/acme/shop.git/git-upload-pack", data=b"nonsense") as answer,

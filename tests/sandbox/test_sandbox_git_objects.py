@@ -1,4 +1,4 @@
-"""What the sandbox reads and writes of a repository without git is what git itself says and accepts."""
+"""The sandbox's own reading and writing of repositories matches git."""
 
 import asyncio
 import random
@@ -36,7 +36,7 @@ def sound(shop: GitRepository) -> None:
 
 
 async def grown(shop: GitRepository, seed: int, commits: int = 30) -> list[str]:
-    """A history with branches and merges, where many commits have the same time; gives its commits."""
+    """Create a history with branches and merges, where many commits have the same time, and return its commits."""
     chance = random.Random(seed)
     made = [shop.head()]
     for number in range(commits):
@@ -55,7 +55,7 @@ async def grown(shop: GitRepository, seed: int, commits: int = 30) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_history_is_answered_as_git_answers_it(shop: GitRepository, seed: int) -> None:
+async def test_history_matches_git(shop: GitRepository, seed: int) -> None:
     made = await grown(shop, seed)
     chance = random.Random(seed)
     sound(shop)
@@ -73,7 +73,7 @@ async def test_history_is_answered_as_git_answers_it(shop: GitRepository, seed: 
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_merges_are_those_of_git(shop: GitRepository, seed: int) -> None:
+async def test_merges_match_git(shop: GitRepository, seed: int) -> None:
     made = await grown(shop, seed)
     chance = random.Random(seed)
     for one, other in [chance.choices(made, k=2) for _ in range(6)]:
@@ -84,8 +84,8 @@ async def test_merges_are_those_of_git(shop: GitRepository, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_trees_are_those_of_git(shop: GitRepository, seed: int) -> None:
-    """The same changes by `git update-index`, in an index of their own."""
+async def test_trees_match_git(shop: GitRepository, seed: int) -> None:
+    """The same changes by `git update-index`, in a separate index."""
     chance = random.Random(seed)
     tree = (await shop.commit(shop.head())).tree
     index = {"GIT_INDEX_FILE": str(shop.path / "an-index")}
@@ -94,7 +94,7 @@ async def test_trees_are_those_of_git(shop: GitRepository, seed: int) -> None:
         name = chance.choice((*NAMES, "d/a/x", "b/c", "d"))
         sha = await shop.write_blob(b"%d" % chance.randrange(9)) if chance.random() < 0.7 else None
         if sha is None and name not in told_paths(shop, tree):
-            continue  # `update-index` removes files, and no folders
+            continue  # `update-index` removes files, but not folders
         mode = chance.choice(("100644", "100755", "120000"))
         line = f"{mode if sha else 0} {sha or ZERO}\t{name}\0".encode()
         await shop.git("update-index", "-z", "--index-info", stdin=line, environment=index)
@@ -111,7 +111,7 @@ def told_paths(shop: GitRepository, tree: str) -> list[str]:
     return told(shop, "ls-tree", "-r", "-z", "--name-only", tree).split("\0")
 
 
-async def test_commits_are_those_of_git(shop: GitRepository) -> None:
+async def test_commits_match_git(shop: GitRepository) -> None:
     tree, head = (await shop.commit(shop.head())).tree, shop.head()
     odd = Identity('.. "Bob" <b>\n, ', " bob@example.com;")
     message = "T\u00eft\u0142e\n\nwith a body\n\n"
@@ -131,13 +131,15 @@ async def test_commits_are_those_of_git(shop: GitRepository) -> None:
     )
 
     assert made == by_git
-    assert await shop.commits(made, limit=1) == await shop.commits("--max-count=1", made)  # read by us, read by git
+    assert await shop.commits(made, limit=1) == await shop.commits(
+        "--max-count=1", made
+    )  # read by the sandbox, read by git
     for bad_tree, bad_parent in ((head, head), (tree, tree), (tree, "1" * 40)):
         with pytest.raises(GitError):
             await shop.commit_tree(bad_tree, [bad_parent], "x", author=ALICE, when=NINE)
 
 
-async def test_files_that_come_in_the_way_of_folders_replace_them(shop: GitRepository) -> None:
+async def test_files_replace_folders_of_the_same_name(shop: GitRepository) -> None:
     await shop.write_commit(
         "main", {"d": "a file\n", "README.md/x": "#!/bin/sh\n", "bin": None}, "x", author=ALICE, when=NINE
     )
@@ -152,7 +154,7 @@ async def test_files_that_come_in_the_way_of_folders_replace_them(shop: GitRepos
     sound(shop)
 
 
-async def test_what_git_has_packed_is_read_as_well(shop: GitRepository) -> None:
+async def test_packed_objects_are_read(shop: GitRepository) -> None:
     made = await grown(shop, 1)
     told(shop, "gc", "--quiet", "--prune=now")
     again = GitRepository(shop.path)
@@ -165,7 +167,7 @@ async def test_what_git_has_packed_is_read_as_well(shop: GitRepository) -> None:
     sound(again)
 
 
-async def test_refs_are_moved_as_git_moves_them(shop: GitRepository) -> None:
+async def test_moved_refs_match_git(shop: GitRepository) -> None:
     made = await grown(shop, 2, commits=6)
     told(shop, "tag", "--annotate", "--message=x", "v1", made[1])
     told(shop, "pack-refs", "--all")
@@ -189,8 +191,8 @@ async def test_refs_are_moved_as_git_moves_them(shop: GitRepository) -> None:
         await shop.update_ref("refs/heads/b4", made[0])
 
 
-async def test_the_offers_to_git_clients_are_those_of_git(shop: GitRepository) -> None:
-    """Byte by byte, but for what a server can do, which is another matter with each version."""
+async def test_ref_advertisements_match_git(shop: GitRepository) -> None:
+    """Byte by byte, except the capabilities, which differ by git version."""
     await grown(shop, 2, commits=4)
     told(shop, "tag", "--annotate", "--message=x", "v1", "main")
     refs = await shop.refs()
@@ -230,12 +232,12 @@ def without_abilities(offer: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("body", [b"zzzz", b"0003", b"0099short"])
-def test_a_request_that_is_no_request_is_refused(body: bytes) -> None:
+def test_an_invalid_protocol_request_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each is another mistake
         wants_refs(body)
 
 
-async def test_an_empty_repository_is_empty_for_git_too(tmp_path: Path) -> None:
+async def test_an_empty_repository_matches_git(tmp_path: Path) -> None:
     empty = GitRepository.create(tmp_path / "empty.git", {}, author=ALICE, when=NINE)
     assert (empty.branches(), await empty.refs(), empty.ref_store.head()) == ([], {}, "refs/heads/main")
     assert refs_answer(["symrefs", "unborn"], "refs/heads/main", {}, {}) == (

@@ -1,4 +1,4 @@
-"""Pull requests: from the branch to the merge, with everything GitHub would refuse on the way."""
+"""Pull requests: from the branch to the merge, with the requests that GitHub refuses."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -45,7 +45,7 @@ async def work(shop: Repository, alice: Person, branch: str, text: str, **more: 
     return await alice.opens_pull(shop, head=branch, title=f"From {branch}", **more)
 
 
-async def test_mergeability_is_unknown_first_and_known_soon(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_mergeability_is_unknown_first_and_then_computed(hub: Sandbox, shop: Repository, alice: Person) -> None:
     pull = await work(shop, alice, "work", "a = 10\nb = 2\nc = 3\nd = 4\n")
     assert (pull.mergeable, pull.mergeable_state) == (None, "unknown")
     await hub.wait_until_idle()
@@ -55,7 +55,7 @@ async def test_mergeability_is_unknown_first_and_known_soon(hub: Sandbox, shop: 
     assert shop.git.show(shop.git.ref("refs/pull/1/merge") or "").parents == (shop.git.head(), pull.head_sha)
 
 
-async def test_a_push_synchronizes_and_a_push_to_the_base_makes_it_unknown_again(
+async def test_a_push_synchronizes_and_a_push_to_the_base_resets_mergeability(
     hub: Sandbox, shop: Repository, alice: Person
 ) -> None:
     pull = await work(shop, alice, "work", "a = 10\nb = 2\nc = 3\nd = 4\n")
@@ -79,7 +79,9 @@ async def test_a_push_synchronizes_and_a_push_to_the_base_makes_it_unknown_again
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
-async def test_three_ways_to_merge(hub: Sandbox, shop: Repository, alice: Person, method: str) -> None:
+async def test_a_pull_request_can_be_merged_squashed_or_rebased(
+    hub: Sandbox, shop: Repository, alice: Person, method: str
+) -> None:
     issue = await alice.opens_issue(shop, "Wrong numbers")
     await alice.pushes(shop, "work", {"one.py": "1\n"}, "One")
     await alice.pushes(shop, "work", {"two.py": "2\n"}, "Two")
@@ -102,7 +104,7 @@ async def test_three_ways_to_merge(hub: Sandbox, shop: Repository, alice: Person
     assert heard(hub)[-4:] == ["pull_request.closed", "issues.closed", "push", "push"]
 
 
-async def test_what_git_hub_refuses_to_open(shop: Repository, alice: Person) -> None:
+async def test_invalid_pull_requests_are_refused(shop: Repository, alice: Person) -> None:
     await alice.pushes(shop, "work", {"x": "1"})
     await alice.opens_pull(shop, head="work", title="One")
     refused: tuple[tuple[dict[str, Any], str], ...] = (
@@ -119,7 +121,7 @@ async def test_what_git_hub_refuses_to_open(shop: Repository, alice: Person) -> 
         assert words in str(refusal.value.body)
 
 
-async def test_what_git_hub_refuses_to_merge(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_pull_requests_that_cannot_be_merged_are_refused(hub: Sandbox, shop: Repository, alice: Person) -> None:
     pull = await work(shop, alice, "work", "z = 1\n", draft=True)
 
     async def refused() -> str:
@@ -146,7 +148,7 @@ async def test_what_git_hub_refuses_to_merge(hub: Sandbox, shop: Repository, ali
     assert await refused() == "Pull Request is not mergeable"
 
 
-async def test_reviews_are_told_and_nobody_approves_their_own(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_reviews_send_webhooks_and_authors_cannot_approve(hub: Sandbox, shop: Repository, alice: Person) -> None:
     pull = await work(shop, alice, "work", "z = 1\n")
     bob = hub.user("bob")
     await alice.requests_review(pull, bob)
@@ -162,7 +164,9 @@ async def test_reviews_are_told_and_nobody_approves_their_own(hub: Sandbox, shop
     assert [one["state"] for one in found] == ["CHANGES_REQUESTED"]
 
 
-async def test_closing_reopening_and_losing_the_branch(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_a_pull_request_closes_reopens_and_closes_with_its_branch(
+    hub: Sandbox, shop: Repository, alice: Person
+) -> None:
     pull = await work(shop, alice, "work", "z = 1\n")
     await alice.closes_pull(pull)
     await alice.pushes(shop, "work", {"more.py": "1\n"})
@@ -175,7 +179,7 @@ async def test_closing_reopening_and_losing_the_branch(hub: Sandbox, shop: Repos
         await alice.reopens_pull(pull)
 
 
-async def test_a_merge_by_hand_is_noticed(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_a_local_merge_marks_the_pull_request_as_merged(hub: Sandbox, shop: Repository, alice: Person) -> None:
     issue = await alice.opens_issue(shop, "Wrong")
     pull = await work(shop, alice, "work", "z = 1\n", body=f"Resolves #{issue.number}")
     await shop.git.update_ref("refs/heads/main", pull.head_sha)
@@ -222,7 +226,7 @@ async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Pe
     await api(hub, token, "GET", f"{home}/pulls/99", status=404)
 
 
-async def test_a_branch_is_brought_up_to_date_with_its_base(hub: Sandbox, shop: Repository, alice: Person) -> None:
+async def test_a_branch_can_be_updated_with_its_base(hub: Sandbox, shop: Repository, alice: Person) -> None:
     pull = await work(shop, alice, "work", "z = 1\n")
     [installation] = hub.installations.values()
     token, url = hub.create_installation_token(installation), "/repos/acme/shop/pulls/1/update-branch"
@@ -257,7 +261,7 @@ async def test_a_branch_is_brought_up_to_date_with_its_base(hub: Sandbox, shop: 
     assert await asked(pull.head_sha) == "head ref does not exist"
 
 
-async def test_a_branch_on_top_of_another_is_measured_anew_when_that_is_merged(
+async def test_a_stacked_pull_request_is_counted_again_after_its_base_merges(
     hub: Sandbox, shop: Repository, alice: Person
 ) -> None:
     await alice.pushes(shop, "one", {"one.py": "1\n"}, "One")

@@ -1,4 +1,4 @@
-"""The repository under a sandbox: what git says about commits, merges and differences."""
+"""The sandbox's repositories: commits, merges and differences."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,12 +35,12 @@ def test_a_new_repository_has_one_commit_with_its_files(shop: GitRepository) -> 
     )
 
 
-def test_the_same_story_gives_the_same_shas(tmp_path: Path) -> None:
+def test_the_same_commits_have_the_same_shas(tmp_path: Path) -> None:
     made = [GitRepository.create(tmp_path / name, {"a": "1"}, author=ALICE, when=NINE).head() for name in ("x", "y")]
     assert made[0] == made[1]
 
 
-def test_what_is_not_there_is_told(shop: GitRepository) -> None:
+def test_missing_objects_raise_errors(shop: GitRepository) -> None:
     with pytest.raises(KeyError, match="no branch 'gone'"):
         shop.head("gone")
     with pytest.raises(KeyError, match=r"no file 'gone\.py'"):
@@ -59,7 +59,7 @@ async def test_commits_change_add_and_delete_files(shop: GitRepository) -> None:
     assert len(await shop.between("main", "work")) == 1
 
 
-async def test_renames_and_binary_files_are_seen(shop: GitRepository) -> None:
+async def test_renames_and_binary_files_are_detected(shop: GitRepository) -> None:
     text = shop.read("main", "shop/cart.py")
     await shop.write_commit(
         "work",
@@ -74,7 +74,7 @@ async def test_renames_and_binary_files_are_seen(shop: GitRepository) -> None:
     assert (files["a file"].additions, files["a file"].patch) == (0, None)
 
 
-async def test_merges_in_memory_are_clean_or_name_the_paths(shop: GitRepository) -> None:
+async def test_merges_in_memory_are_clean_or_name_the_conflicting_paths(shop: GitRepository) -> None:
     for branch, text in (
         ("one", "a = 10\nb = 2\nc = 3\nd = 4\n"),
         ("two", "a = 1\nb = 2\nc = 3\nd = 40\n"),
@@ -88,7 +88,7 @@ async def test_merges_in_memory_are_clean_or_name_the_paths(shop: GitRepository)
     assert (clash.tree, clash.conflicts) == (None, ("shop/cart.py",))
 
 
-async def test_a_ref_moves_only_from_where_it_was_believed_to_be(shop: GitRepository) -> None:
+async def test_a_ref_moves_only_from_the_expected_object(shop: GitRepository) -> None:
     main = shop.head()
     change = await shop.write_commit("work", {"x": "1"}, "x", author=ALICE, when=NINE)
     with pytest.raises(GitError):

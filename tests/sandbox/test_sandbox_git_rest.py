@@ -72,7 +72,7 @@ async def test_commits_branches_and_comparisons(hub: Sandbox, token: str) -> Non
     assert shop.git.read("main", "new.py") == "1\n"
 
 
-async def test_a_commit_is_built_from_its_parts(hub: Sandbox, token: str) -> None:
+async def test_a_commit_can_be_built_from_blobs_and_trees(hub: Sandbox, token: str) -> None:
     shop, git = hub.repository("acme/shop"), f"{HOME}/git"
     blob = await api(hub, token, "POST", f"{git}/blobs", {"content": "built\n"}, status=201)
     assert base64.b64decode((await api(hub, token, "GET", f"{git}/blobs/{blob['sha']}"))["content"]) == b"built\n"

@@ -1,4 +1,4 @@
-"""Reviews and comments on lines over REST, and the edits that pull requests go through."""
+"""Reviews, review comments and edits of pull requests over REST."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,7 +40,7 @@ def bob(hub: Sandbox) -> str:
     return hub.create_token(hub.user("bob"))
 
 
-async def test_a_pending_review_is_nobody_elses_until_it_is_submitted(hub: Sandbox, alice: str, bob: str) -> None:
+async def test_a_pending_review_is_visible_only_to_its_author(hub: Sandbox, alice: str, bob: str) -> None:
     draft = await api(hub, bob, "POST", f"{PULL}/reviews", {"body": "Let me see"})
     assert (draft["state"], "submitted_at" in draft) == ("PENDING", False)
     one = f"{PULL}/reviews/{draft['id']}"
@@ -60,7 +60,7 @@ async def test_a_pending_review_is_nobody_elses_until_it_is_submitted(hub: Sandb
     await api(hub, alice, "PUT", f"{PULL}/reviews/{review['id']}/dismissals", gone, status=422)
 
 
-async def test_comments_on_lines_have_a_life_of_their_own(hub: Sandbox, alice: str, bob: str) -> None:
+async def test_review_comments_can_be_edited_and_deleted(hub: Sandbox, alice: str, bob: str) -> None:
     sha = hub.repository("acme/shop").git.head("work")
     body = {"body": "Why two?", "path": "cart.py", "line": 1, "commit_id": sha}
     above = await api(hub, bob, "POST", f"{PULL}/comments", body, status=201)
@@ -75,11 +75,11 @@ async def test_comments_on_lines_have_a_life_of_their_own(hub: Sandbox, alice: s
     await api(hub, alice, "GET", one, status=404)
 
 
-async def test_people_are_asked_for_reviews(hub: Sandbox, alice: str) -> None:
+async def test_reviews_can_be_requested(hub: Sandbox, alice: str) -> None:
     path = f"{PULL}/requested_reviewers"
     await api(hub, alice, "POST", path, {"reviewers": ["bob"]}, status=201)
     assert [one["login"] for one in (await api(hub, alice, "GET", path))["users"]] == ["bob"]
-    for name in ("alice", "mallory", "nobody"):
+    for name in ("alice", "mallory", "stranger"):
         hub.user("mallory")
         await api(hub, alice, "POST", path, {"reviewers": [name]}, status=422)
     await api(hub, alice, "DELETE", path, {"reviewers": ["bob"]})

@@ -1,4 +1,4 @@
-"""People file and change issues; the App hears exactly what GitHub would send, and answers over the REST API."""
+"""People open and edit issues; the App receives what GitHub would send and answers over the REST API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Stage
 
 
-async def test_story(stage: Stage) -> None:
+async def test_a_task_is_worked_on_from_issue_to_close(stage: Stage) -> None:
     hub, shop = stage.hub, stage.shop
     alice = hub.user("alice")
     hub.grant(shop, alice, "write")
@@ -77,7 +77,7 @@ async def test_the_app_works_on_an_issue(stage: Stage) -> None:
     assert [one["name"] for one in body] == ["task", "status:ready"]
     status, body, _ = await stage.call("PUT", "/repos/acme/shop/issues/1/labels", put)
     await hub.wait_until_idle()
-    # One event for each label that came or went; none for a label that was there already.
+    # One event for each label that was added or removed; none for a label that it had.
     assert stage.events == ["label.created", "label.created", "issues.unlabeled", "issues.labeled", "issues.labeled"]
 
     status, body, headers = await stage.call("POST", "/repos/acme/shop/issues/1/comments", {"body": "Card"})

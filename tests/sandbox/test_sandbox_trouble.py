@@ -1,4 +1,4 @@
-"""What goes wrong on GitHub goes wrong here: lost and late webhooks, unclear answers, limits."""
+"""Faults: lost and late webhooks, ambiguous responses, rate limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMMENTS = "/repos/acme/shop/issues/1/comments"
 
 
-async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: Stage) -> None:
+async def test_a_failed_delivery_is_in_the_log_and_can_be_redelivered(stage: Stage) -> None:
     hub = stage.hub
     hub.faults.drop("issues", "opened")
     await hub.user("alice").opens_issue(stage.shop, "Hello")
@@ -42,7 +42,7 @@ async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: St
     assert hub.violations == []
 
 
-async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_days(stage: Stage) -> None:
+async def test_the_log_has_the_order_of_the_attempts_and_ends_after_three_days(stage: Stage) -> None:
     hub, alice = stage.hub, stage.hub.user("alice")
     hub.faults.delay("issues", "opened", seconds=60)
     issue = await alice.opens_issue(stage.shop, "Hello")
@@ -66,7 +66,7 @@ async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_d
     assert (await stage.call("POST", f"/app/hook/deliveries/{old.id}/attempts", token=stage.jwt()))[0] == 404
 
 
-async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
+async def test_a_failed_delivery_is_not_retried(stage: Stage) -> None:
     stage.response_status = 500
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
     await stage.hub.wait_until_idle()
@@ -79,7 +79,7 @@ async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
     assert (await stage.hub.redeliver(delivery.guid)).status_code == 502
 
 
-async def test_deliveries_repeat_wait_and_overtake(stage: Stage) -> None:
+async def test_deliveries_can_be_duplicated_delayed_and_reordered(stage: Stage) -> None:
     hub, alice = stage.hub, stage.hub.user("alice")
     await hub.wait_until_idle()
     stage.deliveries.clear()
@@ -103,7 +103,7 @@ async def test_deliveries_repeat_wait_and_overtake(stage: Stage) -> None:
     assert stage.events[4:] == ["issues.reopened", "issues.closed"]
 
 
-async def test_unclear_answers(stage: Stage) -> None:
+async def test_ambiguous_responses_are_simulated(stage: Stage) -> None:
     hub = stage.hub
     issue = await hub.user("alice").opens_issue(stage.shop, "Hello")
     hub.faults.fail_response("issues/create-comment", "500-done")
@@ -155,7 +155,7 @@ async def test_the_hourly_limit(stage: Stage) -> None:
     assert stage.hub.violations == []
 
 
-async def test_a_version_that_is_known_costs_nothing(stage: Stage) -> None:
+async def test_an_unchanged_etag_is_not_counted(stage: Stage) -> None:
     token = stage.hub.create_installation_token(stage.installation)
     url = "/repos/acme/shop/labels"
     first = (await stage.call("GET", url, token=token))[2]
@@ -168,7 +168,7 @@ async def test_a_version_that_is_known_costs_nothing(stage: Stage) -> None:
     assert (await stage.call("GET", url, token=token, If_None_Match=first["ETag"]))[0] == 200
 
 
-async def test_too_much_content_in_a_minute(stage: Stage) -> None:
+async def test_content_creation_is_limited_by_the_minute(stage: Stage) -> None:
     assert RateLimits().content_per_minute == 80
     stage.hub.limits.content_per_minute = 2
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
@@ -178,7 +178,7 @@ async def test_too_much_content_in_a_minute(stage: Stage) -> None:
     assert (await stage.call("POST", COMMENTS, {"body": "x"}))[0] == 201
 
 
-async def test_malformed_requests_get_github_s_answers(stage: Stage) -> None:
+async def test_malformed_requests_get_github_s_errors(stage: Stage) -> None:
     url = stage.hub.url + "/repos/acme/shop/issues"
     token = stage.hub.create_installation_token(stage.installation)
     async with stage.http.post(url, data=b"{", headers={"Authorization": f"Bearer {token}"}) as answer:
@@ -192,7 +192,7 @@ async def test_malformed_requests_get_github_s_answers(stage: Stage) -> None:
     assert any("issue_number='one'" in one for one in stage.hub.violations)
 
 
-async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
+async def test_the_same_seed_causes_the_same_random_faults(stage: Stage) -> None:
     hub, alice = stage.hub, stage.hub.user("alice")
     await hub.wait_until_idle()
 
@@ -209,7 +209,7 @@ async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
         )
         for number in range(20):
             await alice.opens_issue(stage.shop, f"Hello {number}")
-        await hub.wait_until_idle()  # all are on their way
+        await hub.wait_until_idle()  # all are in progress
         stage.clock.advance(31)
         await hub.wait_until_idle()
         answers = [await answered() for _ in range(20)]

@@ -1,4 +1,4 @@
-"""Scripted agents: they take the work that is dispatched and do what a test wrote for them."""
+"""Scripted agents, which work as a test has written."""
 
 from sandbox.actors.agents.cloud import COPILOT_ID, COPILOT_LOGIN, CloudAgent, CloudWork, WorksInDraft
 from sandbox.actors.agents.scripted import AgentCrash, AgentWork, JobWork, ScriptedAgent

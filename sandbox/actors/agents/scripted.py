@@ -1,10 +1,10 @@
-"""An agent that works like a real one: it clones, commits, pushes and opens pull requests over HTTP.
+"""Scripted agents of workflow jobs, which clone, commit, push and open pull requests over HTTP.
 
-Who it is. By default an agent is a bot user of its own, `<name>-agent[bot]`, with write access to the
-repository that called it: what it pushes and opens starts workflows, as with an agent that has a GitHub App
+By default an agent acts as a bot user of its own, `<name>-agent[bot]`, with write access to the
+repository that started it: its pushes and pull requests start workflows, as with an agent that has a GitHub App
 of its own. With `actor="github-actions[bot]"` it works with the run's own token, and then, as on GitHub,
 neither its pushes nor its pull requests start any workflow. With `actor="dispatcher"`, or when the payload
-says `"act_as": "dispatcher"`, it uses a token of whoever dispatched the run (an App acts by its
+says `"act_as": "dispatcher"`, it uses a token of the account that dispatched the run (an App acts through its
 installation).
 """
 
@@ -33,12 +33,12 @@ ALL = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
 
 
 class AgentCrash(Exception):
-    """The agent died; its job fails."""
+    """The agent crashed; its job fails."""
 
 
 @dataclass(slots=True, kw_only=True)
 class AgentWork:
-    """What a script has in hand while it works. Every change goes over HTTP with the agent's own token."""
+    """What a script works with. Every change goes over HTTP with the agent's own token."""
 
     hub: Hub = field(repr=False)
     repository: Repository = field(repr=False)
@@ -87,19 +87,19 @@ class AgentWork:
 
     @property
     def branch(self) -> str:
-        """The branch to work on: as told, else `task/<task>-<attempt>`."""
+        """The branch to work on: the one of the payload, else `task/<task>-<attempt>`."""
         branch = self.payload.get("branch") or self.packet.get("branch")
         return str(branch) if branch else f"task/{self.task}-{self.attempt}"
 
     @property
     def base(self) -> str:
-        """The branch to merge into: as told, else the default branch."""
+        """The branch to merge into: the one of the payload, else the default branch."""
         base = self.payload.get("base") or self.packet.get("base")
         return str(base) if base else self.repository.default_branch
 
     @property
     def feedback(self) -> Any:
-        """What went wrong in earlier attempts, as the packet tells it; falsy when there is nothing."""
+        """The packet's feedback on earlier attempts; falsy when there is none."""
         return self.packet.get("feedback") or self.payload.get("feedback")
 
     @property
@@ -114,7 +114,7 @@ class AgentWork:
         self._log.write(text)
 
     async def think(self, seconds: float | None = None) -> None:
-        """Let time pass on the sandbox's clock (the agent's own think time when not told how much)."""
+        """Sleep on the sandbox's clock for `seconds`, or for the agent's own think time."""
         wait = self._think if seconds is None else seconds
         if wait > 0:
             await self.hub.clock.sleep(wait)
@@ -136,7 +136,7 @@ class AgentWork:
             "GIT_CONFIG_COUNT": "3",
             "GIT_CONFIG_KEY_0": f"http.{self.hub.url}/.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
-            # Housekeeping and waiting for the disk are of no use to a clone that is soon thrown away.
+            # A clone that is soon removed needs neither maintenance nor fsync.
             "GIT_CONFIG_KEY_1": "maintenance.auto",
             "GIT_CONFIG_VALUE_1": "false",
             "GIT_CONFIG_KEY_2": "core.fsync",
@@ -147,7 +147,7 @@ class AgentWork:
         return out.decode(errors="replace").strip()
 
     async def clone(self) -> Path:
-        """Clone and stand on the work branch: the one that is there, or a new one from the base."""
+        """Clone and check out the work branch: the existing one, or a new one from the base."""
         target = self.hub.root / "agents" / str(self.id)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class AgentWork:
             # A new branch at the commit that is checked out: only names change.
             refs.move(f"refs/heads/{self.branch}", base)
             (target / ".git" / "HEAD").write_text(f"ref: refs/heads/{self.branch}\n")
-        self.log(f"Cloned {url} and stands on {self.branch}")
+        self.log(f"Cloned {url} and checked out {self.branch}")
         return target
 
     def read(self, path: str) -> str:
@@ -176,7 +176,7 @@ class AgentWork:
         file.write_text(text)
 
     async def commit(self, message: str) -> str:
-        """Commit everything in the clone, even nothing; gives the SHA."""
+        """Commit everything in the clone, even nothing, and return the SHA."""
         await self.git("add", "--all")
         await self.git("commit", "--quiet", "--allow-empty", "--message", message)
         refs = RefStore(self.folder / ".git")
@@ -185,7 +185,7 @@ class AgentWork:
         return sha
 
     async def push(self, branch: str | None = None) -> None:
-        """Push the commit to the work branch (or another), whatever is there."""
+        """Force-push the commit to the work branch (or another)."""
         target = branch or self.branch
         await self.git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{target}")
         self.log(f"Pushed to {target}")
@@ -193,7 +193,7 @@ class AgentWork:
     # The API
 
     async def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """One REST call below the repository; gives its JSON. Raises AgentCrash when GitHub refuses."""
+        """Make one REST call below the repository and return its JSON. Raises AgentCrash when GitHub refuses."""
         full_name = self.repository.full_name
         headers = {"Authorization": f"Bearer {self.token}", "User-Agent": self.actor.login}
         async with (
@@ -207,7 +207,7 @@ class AgentWork:
             return answer
 
     async def open_pull(self, title: str, body: str, *, draft: bool = False) -> int:
-        """Open a pull request from the work branch, or find the one that is open; gives its number."""
+        """Open a pull request from the work branch, or find the open one, and return its number."""
         query = f"?state=open&head={self.repository.owner.login}:{self.branch}"
         open_pulls = await self.api("GET", f"/pulls{query}")
         if open_pulls:
@@ -222,9 +222,9 @@ class AgentWork:
         await self.api("POST", f"/issues/{issue_number}/comments", {"body": text})
 
     async def answer(self, kind: str, text: str) -> None:
-        """Hand in words: `plan`, `approve` or `changes`.
+        """Hand in a text of the kind `plan`, `approve` or `changes`.
 
-        As the workflow does, with a key; else as a command, said to its service or in a comment.
+        With an answer key it does so as the workflow does; else as a command, to its service or in a comment.
         """
         key = self.packet.get("answer_key")
         if key:
@@ -249,22 +249,22 @@ class AgentWork:
     # Misbehaviour
 
     def crash(self, reason: str = "the agent crashed") -> None:
-        """Die: the job fails here and now."""
+        """Crash: the job fails at once."""
         raise AgentCrash(reason)
 
     async def stall(self) -> None:
-        """Do nothing for ever (a year of the clock), until somebody cancels the run."""
+        """Do nothing (for a year of the clock) until the run is cancelled."""
         await self.hub.clock.sleep(FOREVER)
 
     def tidy(self) -> None:
-        """Throw the clone away, if there is one."""
+        """Remove the clone, if there is one."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @dataclass(slots=True, kw_only=True)
 class JobWork(AgentWork):
-    """Work that a workflow's job was dispatched for."""
+    """The work of a dispatched workflow job."""
 
     job: WorkflowJob = field(repr=False)
     run_token: str = field(repr=False)
@@ -277,8 +277,8 @@ Script = Callable[[AgentWork], Awaitable[None]]
 class ScriptedAgent:
     """Put it into `hub.agents[name]`: it then does every dispatched job whose payload says `agent: name`.
 
-    `script` does the work; `actor` is who it acts as (see the top of this file); `think` are the seconds of
-    the sandbox's clock that the ready-made scripts let pass before they push. `works` is what it got.
+    `script` does the work; `actor` is the account it acts as (see the module's docstring); `think` are the seconds of
+    the sandbox's clock that pass before the ready-made scripts push. `works` records its jobs.
     """
 
     script: Script

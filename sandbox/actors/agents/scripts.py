@@ -1,4 +1,4 @@
-"""Ready-made agents: a good one, and the ways in which agents go wrong."""
+"""Ready-made scripts: an agent that does its task, and agents that fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _deliver(work: AgentWork, files: Files, message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WritesFiles:
-    """Writes files (a text, or what a function makes of the old text), pushes and opens a pull request.
+    """Writes files (a text, or a function of the old text), pushes and opens a pull request.
 
     When the packet carries feedback of an earlier attempt, `fixes` are written as well, over `files`. The
     pull request's text closes the task's issue, unless `text` says something else.
@@ -43,12 +43,12 @@ class WritesFiles:
 
 @dataclass(frozen=True, slots=True)
 class Crashes:
-    """Dies at once, or after it has pushed some files."""
+    """Crashes at once, or after it has pushed some files."""
 
     files: Files = field(default_factory=dict)
 
     async def __call__(self, work: AgentWork) -> None:
-        """Die."""
+        """Crash."""
         if self.files:
             await _deliver(work, self.files, f"Half of task #{work.task}")
         else:
@@ -58,22 +58,22 @@ class Crashes:
 
 @dataclass(frozen=True, slots=True)
 class Stalls:
-    """Starts and is never heard of again, until its run is cancelled."""
+    """Starts and then does nothing until its run is cancelled."""
 
     async def __call__(self, work: AgentWork) -> None:
-        """Hang."""
+        """Stall."""
         work.log("Thinking …")
         await work.stall()
 
 
 @dataclass(frozen=True, slots=True)
 class RandomOutput:
-    """Pushes to a branch of its own invention and opens a pull request that names no issue."""
+    """Pushes to an invented branch and opens a pull request that names no issue."""
 
     files: Files = field(default_factory=lambda: {"nonsense.txt": "I was asked to do something.\n"})
 
     async def __call__(self, work: AgentWork) -> None:
-        """Do something else."""
+        """Do unrelated work."""
         work.payload = {**work.payload, "branch": f"improvements-{work.id}"}
         await _deliver(work, self.files, "Various improvements")
         await work.open_pull("Various improvements", "This improves things.")
@@ -81,7 +81,7 @@ class RandomOutput:
 
 @dataclass(frozen=True, slots=True)
 class FinishesWithoutPull:
-    """Says that it is done and has nothing to show (or only a branch, when it has files)."""
+    """Succeeds without a pull request (with only a branch when it has files)."""
 
     files: Files = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class FinishesWithoutPull:
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """Writes a plan for those who implement the task."""
+    """Writes a plan for the agent that implements the task."""
 
     text: str
 
@@ -108,7 +108,7 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """Reviews the pull request: in words that the workflow hands in, or on GitHub (`on_github`) as its own account."""
+    """Reviews the pull request: in a text that the workflow hands in, or on GitHub (`on_github`) as its own account."""
 
     approves: bool
     text: str

@@ -64,7 +64,7 @@ async def get_run(call: Call) -> Reply:
 
 @route("DELETE", RUN, "actions/delete-workflow-run", permission=WRITE)
 async def delete_run(call: Call) -> Reply:
-    """Forget a run that is over."""
+    """Delete a completed run."""
     run = _run(call)
     if run.status != "completed":
         raise ApiError(403, "Cannot delete a workflow run that is not completed.")
@@ -115,7 +115,7 @@ async def get_job(call: Call) -> Reply:
     return Reply(200, run_serializer.workflow_job(call.hub, _job(call)))
 
 
-# Logs: the API only gives a signed address, good for a minute, that needs no token.
+# Logs: the API redirects to a signed address, valid for a minute, that needs no token.
 
 
 def _signed(call: Call, what: str) -> Reply:
@@ -152,7 +152,7 @@ async def attempt_logs(call: Call) -> Reply:
 
 @route("DELETE", f"{RUN}/logs", "actions/delete-workflow-run-logs", permission=WRITE)
 async def delete_logs(call: Call) -> Reply:
-    """Throw the logs of a run away."""
+    """Delete the logs of a run."""
     for job in _run(call).jobs:
         job.log = ""
     return Reply(204)
@@ -160,7 +160,7 @@ async def delete_logs(call: Call) -> Reply:
 
 @route("GET", "/_logs/{ticket}", "")
 async def read_log(call: Call) -> Reply:
-    """What a signed address stands for: plain text for a job, a zip for a run."""
+    """The log of a signed address: plain text for a job, a zip for a run."""
     what = call.hub.workflow_index.signed(call.params["ticket"])
     if what is None:
         raise not_found()
@@ -178,12 +178,12 @@ async def read_log(call: Call) -> Reply:
     return Reply(200, packed.getvalue(), {"Content-Type": "application/zip"})
 
 
-# What one may ask of a run
+# Cancel and rerun
 
 
 @route("POST", f"{RUN}/cancel", "actions/cancel-workflow-run", permission=WRITE)
 async def cancel(call: Call) -> Reply:
-    """Stop a run; 409 when it is over."""
+    """Cancel a run; 409 when it has completed."""
     if not call.hub.actions.cancel(_run(call)):
         raise ApiError(409, "Cannot cancel a workflow run that is completed.")
     return Reply(202, {})
@@ -209,6 +209,6 @@ async def rerun_failed(call: Call) -> Reply:
 
 @route("GET", f"{RUN}/artifacts", "actions/list-workflow-run-artifacts", permission=READ)
 async def artifacts(call: Call) -> Reply:
-    """The sandbox keeps no artifacts."""
+    """An empty list: the sandbox has no artifacts."""
     _run(call)
     return Reply(200, {"total_count": 0, "artifacts": []})

@@ -14,7 +14,7 @@ from sandbox.state.credentials import LEVELS
 from sandbox.state.deliveries import Delivery
 from sandbox.state.models import App, Installation, Repository
 
-KEPT = timedelta(days=3)  # how long GitHub has a delivery
+KEPT = timedelta(days=3)  # how long GitHub stores a delivery
 
 
 @route("GET", "/app", "apps/get-authenticated", permission="jwt")
@@ -37,7 +37,7 @@ async def get_by_slug(call: Call) -> Reply:
 
 @route("POST", "/app-manifests/{code}/conversions", "apps/create-from-manifest")
 async def convert_manifest(call: Call) -> Reply:
-    """The App of a manifest that its owner has confirmed, with its secrets: the only time they are shown."""
+    """Convert a confirmed manifest into an App; the only response with its secrets."""
     app = call.hub.app_from_manifest(call.params["code"])
     if app is None:
         raise not_found()
@@ -85,7 +85,7 @@ async def suspend(call: Call) -> Reply:
     permission="jwt",
 )
 async def unsuspend(call: Call) -> Reply:
-    """Go on."""
+    """Unsuspend."""
     installations.unsuspend(call.hub, _installation(call), call.actor)
     return Reply(204)
 
@@ -106,7 +106,7 @@ async def repo_installation(call: Call) -> Reply:
     permission="jwt",
 )
 async def create_token(call: Call) -> Reply:
-    """A token for an installation, narrower than the installation when the body asks for it."""
+    """Create a token for an installation, limited as the body asks."""
     installation = _installation(call)
     if installation.suspended_at is not None:
         raise ApiError(403, "This installation has been suspended")
@@ -127,7 +127,7 @@ async def create_token(call: Call) -> Reply:
 
 @route("DELETE", "/installation/token", "apps/revoke-installation-access-token", permission="installation")
 async def revoke_token(call: Call) -> Reply:
-    """End the token that was used."""
+    """Revoke the token of this request."""
     call.hub.revoke_token(call.credential.token)
     return Reply(204)
 
@@ -158,13 +158,13 @@ async def list_repositories(call: Call) -> Reply:
 
 @route("GET", "/app/hook/config", "apps/get-webhook-config-for-app", permission="jwt")
 async def hook_config(call: Call) -> Reply:
-    """Where webhooks go."""
+    """The webhook's configuration."""
     return Reply(200, _config(_app(call)))
 
 
 @route("PATCH", "/app/hook/config", "apps/update-webhook-config-for-app", permission="jwt")
 async def update_hook_config(call: Call) -> Reply:
-    """Send them somewhere else, or sign them with another secret."""
+    """Change the webhook's address or secret."""
     app = _app(call)
     app.webhook_url = call.text("url") or app.webhook_url
     app.secret = call.text("secret") or app.secret
@@ -182,7 +182,7 @@ async def list_deliveries(call: Call) -> Reply:
             raise ApiError(422, "The cursor is not one that was given in a Link header")
         mine = mine[places[0] + 1 :]
     status = call.query.get("status")
-    if status is not None:  # by the class of the code: a redirection counts as a success here, although nobody follows
+    if status is not None:  # by the class of the code: a redirection, which is not followed, counts as a success here
         mine = [delivery for delivery in mine if (200 <= delivery.status_code < 400) == (status == "success")]
     asked = call.query.get("per_page", "30")
     size = min(max(int(asked) if asked.isdigit() else 30, 1), 100)
@@ -264,14 +264,14 @@ def _delivery(call: Call) -> Delivery:
 
 
 def _log(call: Call) -> list[Delivery]:
-    """What GitHub still has of the App's attempts, the latest made first; those on their way are not there yet."""
+    """The App's completed attempts that GitHub still stores, newest first."""
     app, since = _app(call), call.hub.now() - KEPT
     made = [
         (delivery.delivered_at, delivery)
         for delivery in call.hub.deliveries
         if delivery.app is app and delivery.delivered_at is not None and delivery.delivered_at >= since
     ]
-    made.sort(key=lambda pair: pair[0])  # those of the same moment stay in the order of the log
+    made.sort(key=lambda pair: pair[0])  # entries of the same moment keep the order of the log
     return [delivery for _, delivery in reversed(made)]
 
 

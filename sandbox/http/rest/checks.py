@@ -26,7 +26,7 @@ FIELDS = (
 
 @route("POST", REPO + "/check-runs", "checks/create", permission="checks:write")
 async def create(call: Call) -> Reply:
-    """Make a check run on a commit."""
+    """Create a check run on a commit."""
     sha = await commit(call, call.required("head_sha", str))
     name = call.required("name", str)
     fields = {key: call.body[key] for key in FIELDS if key != "name" and call.has_field(key)}
@@ -42,7 +42,7 @@ async def get(call: Call) -> Reply:
 
 @route("PATCH", REPO + "/check-runs/{check_run_id}", "checks/update", permission="checks:write")
 async def update(call: Call) -> Reply:
-    """Change a check run of one's own."""
+    """Update a check run of the App's own."""
     run = _run(call)
     if run.app is not _writer(call):
         raise ApiError(
@@ -100,7 +100,7 @@ async def suites_for_ref(call: Call) -> Reply:
 
 @route("POST", REPO + "/check-suites", "checks/create-suite", permission="checks:write")
 async def create_suite(call: Call) -> Reply:
-    """The App's suite on a commit: 201 when made, 200 when it was there."""
+    """Create the App's suite on a commit: 201 when created, 200 when it existed."""
     sha, app = await commit(call, call.required("head_sha", str)), _writer(call)
     has_suite = any(suite.app is app and suite.head_sha == sha for suite in call.repository.check_suites.values())
     suite = checks.get_or_create_suite(call.hub, call.repository, app, sha)

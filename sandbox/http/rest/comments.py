@@ -25,7 +25,7 @@ async def list_on_issue(call: Call) -> Reply:
 
 @route("POST", ON_ISSUE, "issues/create-comment", permission=WRITE, role="read", content=True)
 async def create(call: Call) -> Reply:
-    """Comment."""
+    """Create a comment."""
     text = call.required("body", str)
     made = comments.create(call.hub, call.issue(), call.actor, text, via_app=call.via_app)
     body = issue_serializer.comment(call.hub, made)
@@ -52,7 +52,7 @@ async def get(call: Call) -> Reply:
 
 @route("PATCH", ONE, "issues/update-comment", permission=WRITE, role="read")
 async def update(call: Call) -> Reply:
-    """Change a comment: one's own, or any with write access."""
+    """Edit a comment: the sender's own, or any with write access."""
     comment = find(call)
     _may_change(call, comment)
     comments.edit(call.hub, comment, call.actor, call.required("body", str))
@@ -61,7 +61,7 @@ async def update(call: Call) -> Reply:
 
 @route("DELETE", ONE, "issues/delete-comment", permission=WRITE, role="read")
 async def delete(call: Call) -> Reply:
-    """Delete a comment: one's own, or any with write access."""
+    """Delete a comment: the sender's own, or any with write access."""
     comment = find(call)
     _may_change(call, comment)
     comments.delete(call.hub, comment, call.actor)

@@ -24,7 +24,7 @@ async def resolved(call: Call, revision: str) -> str:
 
 @route("GET", f"{REPO}/commits", "repos/list-commits", permission="contents:read")
 async def list_commits(call: Call) -> Reply:
-    """Commits reachable from a branch or SHA, newest first, perhaps only those that touch a path."""
+    """Commits reachable from a branch or SHA, newest first, optionally only those that touch a path."""
     sha = await call.repository.git.resolve(call.query.get("sha") or call.repository.default_branch)
     if sha is None:
         if call.query.get("sha"):
@@ -94,7 +94,7 @@ async def _compared(call: Call, base: str, head: str) -> Reply:
     permission="contents:read",
 )
 async def compare(call: Call) -> Reply:
-    """What `head` has that `base` has not: commits and files, from the merge base."""
+    """The commits and files that `head` has and `base` does not, from the merge base."""
     base, dots, head = call.params["basehead"].partition("...")
     if not dots:
         raise not_found()

@@ -73,13 +73,13 @@ async def _read(call: Call, path: str) -> Reply:
 
 @route("GET", "/repos/{owner}/{repo}/contents", "repos/get-content", permission="contents:read")
 async def get_root(call: Call) -> Reply:
-    """The files of the topmost folder."""
+    """The files of the root folder."""
     return await _read(call, "")
 
 
 @route("GET", FILE, "repos/get-content", permission="contents:read")
 async def get_content(call: Call) -> Reply:
-    """A file (base64, or raw when asked for) or the list of a folder."""
+    """A file (base64, or raw on request) or the entries of a folder."""
     return await _read(call, call.params["path"].strip("/"))
 
 
@@ -125,7 +125,7 @@ async def _change(call: Call, data: bytes | None) -> Reply:
 
 @route("PUT", FILE, "repos/create-or-update-file-contents", permission="contents:write", content=True)
 async def put_content(call: Call) -> Reply:
-    """Create a file, or replace it when `sha` is that of the one that is there."""
+    """Create a file, or replace it when `sha` is that of the existing file."""
     try:
         data = base64.b64decode(call.required("content", str), validate=False)
     except binascii.Error as error:
@@ -135,5 +135,5 @@ async def put_content(call: Call) -> Reply:
 
 @route("DELETE", FILE, "repos/delete-file", permission="contents:write")
 async def delete_content(call: Call) -> Reply:
-    """Delete a file whose `sha` one knows."""
+    """Delete a file; `sha` must be that of the existing file."""
     return await _change(call, None)

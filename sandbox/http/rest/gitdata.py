@@ -43,7 +43,7 @@ async def get_ref(call: Call) -> Reply:
 
 @route("GET", f"{GIT}/matching-refs/{{ref:.+}}", "git/list-matching-refs", permission=READ)
 async def matching_refs(call: Call) -> Reply:
-    """The refs whose names begin so."""
+    """The refs whose names start with the given text."""
     prefix = f"refs/{call.params['ref']}"
     matching_refs = [pair for pair in (await call.repository.git.refs()).items() if pair[0].startswith(prefix)]
     return call.paginate(matching_refs, lambda pair: _ref(call, *pair))
@@ -63,7 +63,7 @@ def _writable(name: str) -> None:
 
 @route("POST", f"{GIT}/refs", "git/create-ref", permission=WRITE)
 async def create_ref(call: Call) -> Reply:
-    """Make a branch or tag."""
+    """Create a branch or tag."""
     name, sha = call.required("ref", str), await _commit_sha(call)
     _writable(name)
     git = call.repository.git
@@ -166,7 +166,7 @@ async def get_tree(call: Call) -> Reply:
 
 @route("POST", f"{GIT}/trees", "git/create-tree", permission=WRITE)
 async def create_tree(call: Call) -> Reply:
-    """Make a tree from another one and a list of changes."""
+    """Create a tree from another one and a list of changes."""
     entries: list[Any] = call.required("tree", list)
     lines = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""The one address of GraphQL."""
+"""REST: the endpoint of GraphQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.http.routes import Call, Reply, route
 
 @route("POST", "/graphql", "graphql")
 async def graphql(call: Call) -> Reply:
-    """Answer a query; what is wrong with it stands in `errors`, with status 200 as on GitHub."""
+    """Answer a query; its errors are in `errors`, with status 200 as on GitHub."""
     if call.credential.kind in ("anonymous", "app"):
         raise ApiError(401, "This endpoint requires you to be authenticated.")
     variables = call.field("variables", dict, default={}) or {}

@@ -50,7 +50,7 @@ async def list_issues(call: Call) -> Reply:
 
 @route("POST", LIST, "issues/create", permission="issues:write", role="read", content=True)
 async def create(call: Call) -> Reply:
-    """Open an issue. Labels and assignees of somebody without triage are dropped silently, as on GitHub."""
+    """Open an issue. Without triage, labels and assignees are dropped silently, as on GitHub."""
     title = _title(call)
     if title is None:
         raise invalid_request('"title" wasn\'t supplied.')
@@ -82,7 +82,7 @@ async def get(call: Call) -> Reply:
 
 @route("PATCH", ONE, "issues/update", permission=WRITE, role="read")
 async def update(call: Call) -> Reply:
-    """Change title, body, state, labels, assignees: those that the body names."""
+    """Update title, body, state, labels and assignees, as far as the body has them."""
     issue, via = call.issue(), call.via_app
     if issue.user is not call.actor and not _may_triage(call):
         raise ApiError(403, "Must have admin rights to Repository.")
@@ -125,7 +125,7 @@ async def update(call: Call) -> Reply:
 
 @route("GET", "/repos/{owner}/{repo}/assignees", "issues/list-assignees", permission="metadata:read")
 async def list_assignees(call: Call) -> Reply:
-    """Who can be assigned."""
+    """The people who can be assigned."""
     people = [person for person in call.hub.users.values() if issues.is_assignable(call.hub, call.repository, person)]
     return call.paginate(people, lambda person: issue_serializer.user(call.hub, person))
 
@@ -157,7 +157,7 @@ async def add_assignees(call: Call) -> Reply:
 
 @route("DELETE", ONE + "/assignees", "issues/remove-assignees", permission=WRITE, role="triage")
 async def remove_assignees(call: Call) -> Reply:
-    """Take people off."""
+    """Unassign people."""
     issue = call.issue()
     people = [person for person in issue.assignees if person.login in (call.field("assignees", list) or [])]
     issues.unassign(call.hub, issue, people, call.actor, call.via_app)
@@ -182,7 +182,7 @@ async def unlock(call: Call) -> Reply:
 
 
 def _title(call: Call) -> str | None:
-    """The title of the body: a text, or a number, which GitHub takes as well."""
+    """The title of the body: a text, or a number, which GitHub accepts too."""
     title = call.body.get("title") if isinstance(call.body, dict) else None
     return str(title) if isinstance(title, int) else call.text("title")
 

@@ -21,7 +21,7 @@ async def list_labels(call: Call) -> Reply:
 
 @route("POST", LIST, "issues/create-label", permission=WRITE, role="write")
 async def create(call: Call) -> Reply:
-    """Make a label; 422 already_exists when there is one of that name."""
+    """Create a label; 422 already_exists when there is one of that name."""
     made = labels.create(
         call.hub,
         call.repository,
@@ -57,7 +57,7 @@ async def update(call: Call) -> Reply:
 
 @route("DELETE", LIST + "/{name}", "issues/delete-label", permission=WRITE, role="write")
 async def delete(call: Call) -> Reply:
-    """Delete a label; it comes off every issue."""
+    """Delete a label and remove it from every issue."""
     labels.delete(call.hub, _label(call), call.actor)
     return Reply(204)
 
@@ -70,7 +70,7 @@ async def list_on_issue(call: Call) -> Reply:
 
 @route("POST", ON_ISSUE, "issues/add-labels", permission=WRITE, role="triage")
 async def add(call: Call) -> Reply:
-    """Put labels on; unknown ones are made."""
+    """Add labels; unknown ones are created."""
     issue = call.issue()
     issue_labels = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
     labels.label_issue(call.hub, issue, issue_labels, call.actor, call.via_app)
@@ -79,7 +79,7 @@ async def add(call: Call) -> Reply:
 
 @route("PUT", ON_ISSUE, "issues/set-labels", permission=WRITE, role="triage")
 async def replace(call: Call) -> Reply:
-    """Make these the labels."""
+    """Replace the labels."""
     issue = call.issue()
     issue_labels = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
     labels.replace_labels(call.hub, issue, issue_labels, call.actor, call.via_app)
@@ -88,14 +88,14 @@ async def replace(call: Call) -> Reply:
 
 @route("DELETE", ON_ISSUE, "issues/remove-all-labels", permission=WRITE, role="triage")
 async def remove_all(call: Call) -> Reply:
-    """Take all labels off."""
+    """Remove all labels."""
     labels.replace_labels(call.hub, call.issue(), [], call.actor, call.via_app)
     return Reply(204)
 
 
 @route("DELETE", ON_ISSUE + "/{name}", "issues/remove-label", permission=WRITE, role="triage")
 async def remove(call: Call) -> Reply:
-    """Take one label off; 404 when the issue does not have it."""
+    """Remove one label; 404 when the issue does not have it."""
     issue = call.issue()
     label = call.repository.label(call.params["name"])
     if label is None or label not in issue.labels:

@@ -17,7 +17,7 @@ READ, WRITE = "pull_requests:read", "pull_requests:write"
 
 @route("GET", "/repos/{owner}/{repo}/pulls", "pulls/list", permission=READ)
 async def list_pulls(call: Call) -> Reply:
-    """Pull requests by state, head and base, newest first unless asked otherwise."""
+    """Pull requests by state, head and base, newest first by default."""
     state = call.query.get("state", "open")
     head, base = call.query.get("head"), call.query.get("base")
     owner = call.repository.owner.login
@@ -57,7 +57,7 @@ async def create(call: Call) -> Reply:
 
 @route("GET", ONE, "pulls/get", permission=READ)
 async def get(call: Call) -> Reply:
-    """One pull request; asking starts the search for its mergeability, as on GitHub."""
+    """One pull request; reading it starts the computation of its mergeability, as on GitHub."""
     pull = call.pull()
     if pull.state == "open" and pull.mergeable is None:
         shown = pull_serializer.pull_request(call.hub, pull)
@@ -117,7 +117,7 @@ async def is_merged(call: Call) -> Reply:
 
 @route("PUT", f"{ONE}/merge", "pulls/merge", permission="contents:write")
 async def merge(call: Call) -> Reply:
-    """Merge it; `sha` binds the merge to the head that the caller has seen."""
+    """Merge it; with `sha` only when that is its head."""
     sha = await merges.merge_pull(
         call.hub,
         call.pull(),
@@ -144,7 +144,7 @@ async def update_branch(call: Call) -> Reply:
     permission="pull_requests:read|contents:read",
 )
 async def of_commit(call: Call) -> Reply:
-    """The pull requests that a commit belongs to: it is their head, in their commits, or their merge."""
+    """The pull requests that a commit belongs to: as head, as one of the commits, or as merge."""
     sha = await call.repository.git.resolve(call.params["commit_sha"])
     if sha is None:
         raise ApiError(422, f"No commit found for SHA: {call.params['commit_sha']}")
@@ -177,6 +177,6 @@ async def merge_branch(call: Call) -> Reply:
 
 @route("GET", f"{ONE}/requested_reviewers", "pulls/list-requested-reviewers", permission=READ)
 async def requested_reviewers(call: Call) -> Reply:
-    """Who was asked and has not answered."""
+    """The requested reviewers."""
     users = [issue_serializer.user(call.hub, user) for user in call.pull().requested_reviewers]
     return Reply(200, {"users": users, "teams": []})

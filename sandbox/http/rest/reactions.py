@@ -22,13 +22,13 @@ async def list_for_issue(call: Call) -> Reply:
 
 @route("POST", TO_ISSUE, "reactions/create-for-issue", permission=WRITE, role="read", content=True)
 async def react_to_issue(call: Call) -> Reply:
-    """React to an issue: 201, or 200 when that reaction was there."""
+    """React to an issue: 201, or 200 when the reaction existed."""
     return added(call, call.issue().reactions)
 
 
 @route("DELETE", TO_ISSUE + "/{reaction_id}", "reactions/delete-for-issue", permission=WRITE, role="read")
 async def take_from_issue(call: Call) -> Reply:
-    """Take one's reaction back."""
+    """Delete the sender's reaction."""
     return taken(call, call.issue().reactions)
 
 
@@ -40,7 +40,7 @@ async def list_for_comment(call: Call) -> Reply:
 
 @route("POST", TO_COMMENT, "reactions/create-for-issue-comment", permission=WRITE, role="read", content=True)
 async def react_to_comment(call: Call) -> Reply:
-    """React to a comment: 201, or 200 when that reaction was there."""
+    """React to a comment: 201, or 200 when the reaction existed."""
     return added(call, find(call).reactions)
 
 
@@ -52,12 +52,12 @@ async def react_to_comment(call: Call) -> Reply:
     role="read",
 )
 async def take_from_comment(call: Call) -> Reply:
-    """Take one's reaction back."""
+    """Delete the sender's reaction."""
     return taken(call, find(call).reactions)
 
 
 def listed(call: Call, reactions: list[Reaction]) -> Reply:
-    """A page of reactions, of one content when the query says so."""
+    """A page of reactions, optionally of one content."""
     content = call.query.get("content")
     matching_reactions = [reaction for reaction in reactions if content in (None, reaction.content)]
     return call.paginate(matching_reactions, lambda reaction: issue_serializer.reaction(call.hub, reaction))
@@ -70,7 +70,7 @@ def added(call: Call, reactions: list[Reaction]) -> Reply:
 
 
 def taken(call: Call, reactions: list[Reaction]) -> Reply:
-    """Take away the reaction that the path names; only one's own."""
+    """Delete the reaction that the path names; only the sender's own."""
     reaction_id = call.number("reaction_id")
     for reaction in reactions:
         if reaction.id == reaction_id:

@@ -1,4 +1,4 @@
-"""What issues have to do with each other: dependencies, parents and sub-issues. And their history."""
+"""Relations of issues (dependencies, parents, sub-issues) and their history."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BLOCKED_BY = ONE + "/dependencies/blocked_by"
 
 @route("GET", BLOCKED_BY, "issues/list-dependencies-blocked-by", permission="issues:read")
 async def blocked_by(call: Call) -> Reply:
-    """The issues that this one waits for."""
+    """The issues that block this one."""
     return call.paginate(call.issue().blocked_by, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
 @route("GET", ONE + "/dependencies/blocking", "issues/list-dependencies-blocking", permission="issues:read")
 async def blocking(call: Call) -> Reply:
-    """The issues that wait for this one."""
+    """The issues that this one blocks."""
     return call.paginate(call.issue().blocking, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
@@ -41,7 +41,7 @@ async def block(call: Call) -> Reply:
     role="triage",
 )
 async def unblock(call: Call) -> Reply:
-    """Take a dependency away."""
+    """Remove a dependency."""
     issue, blocker = call.issue(), _by_id(call, call.number("issue_id"))
     if blocker not in issue.blocked_by:
         raise not_found()
@@ -76,7 +76,7 @@ async def nest(call: Call) -> Reply:
 
 @route("DELETE", ONE + "/sub_issue", "issues/remove-sub-issue", permission="issues:write", role="triage")
 async def unnest(call: Call) -> Reply:
-    """Take a sub-issue out."""
+    """Remove a sub-issue."""
     issue, child = call.issue(), _by_id(call, call.required("sub_issue_id", int))
     if child not in issue.sub_issues:
         raise not_found()
@@ -92,7 +92,7 @@ async def unnest(call: Call) -> Reply:
     role="triage",
 )
 async def reorder(call: Call) -> Reply:
-    """Move a sub-issue behind or before another."""
+    """Move a sub-issue after or before another."""
     issue, child = call.issue(), _by_id(call, call.required("sub_issue_id", int))
     after, before = call.field("after_id", int), call.field("before_id", int)
     if child not in issue.sub_issues or (after is None) == (before is None):
@@ -110,7 +110,7 @@ async def reorder(call: Call) -> Reply:
 
 @route("GET", ONE + "/events", "issues/list-events", permission=READ)
 async def events(call: Call) -> Reply:
-    """What happened to an issue, oldest first."""
+    """The events of an issue, oldest first."""
     return call.paginate(call.issue().events, lambda event: issue_serializer.issue_event(call.hub, event))
 
 
@@ -125,7 +125,7 @@ async def timeline(call: Call) -> Reply:
 
 @route("GET", "/repos/{owner}/{repo}/issues/events", "issues/list-events-for-repo", permission=READ)
 async def all_events(call: Call) -> Reply:
-    """What happened to any issue of the repository, newest first."""
+    """The events of all issues of the repository, newest first."""
     lines = [line for issue in call.repository.issues.values() for line in issue.events]
     lines.sort(key=lambda event: event.id, reverse=True)
     return call.paginate(lines, lambda event: issue_serializer.issue_event(call.hub, event, with_issue=True))

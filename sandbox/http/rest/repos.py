@@ -11,7 +11,7 @@ from sandbox.state.models import Role, User
 
 REPO = "/repos/{owner}/{repo}"
 PERSON = REPO + "/collaborators/{username}"
-# What the older of the two answers calls each role: it knows no triage and no maintain.
+# The older of the two fields has neither triage nor maintain.
 LEGACY: dict[Role, str] = {
     "none": "none",
     "read": "read",
@@ -48,7 +48,7 @@ async def collaborators(call: Call) -> Reply:
 
 @route("GET", PERSON, "repos/check-collaborator", permission="metadata:read")
 async def is_collaborator(call: Call) -> Reply:
-    """204 for a collaborator, 404 for anybody else."""
+    """204 for a collaborator, 404 for other people."""
     person = call.hub.users.get(call.params["username"].lower())
     if person is None or not call.repository.is_collaborator(person):
         raise not_found()
@@ -57,7 +57,7 @@ async def is_collaborator(call: Call) -> Reply:
 
 @route("PUT", PERSON, "repos/add-collaborator", permission="administration:write", role="admin")
 async def add_collaborator(call: Call) -> Reply:
-    """Give somebody a role; the sandbox takes every invitation as accepted (204)."""
+    """Give a person a role; in the sandbox every invitation counts as accepted (204)."""
     person = call.hub.users.get(call.params["username"].lower())
     if person is None:
         raise not_found()
@@ -70,7 +70,7 @@ async def add_collaborator(call: Call) -> Reply:
 
 @route("DELETE", PERSON, "repos/remove-collaborator", permission="administration:write", role="admin")
 async def remove_collaborator(call: Call) -> Reply:
-    """Take somebody's role away."""
+    """Take a person's role away."""
     person = call.hub.users.get(call.params["username"].lower())
     if person is not None:
         call.hub.grant(call.repository, person, "none")
@@ -79,7 +79,7 @@ async def remove_collaborator(call: Call) -> Reply:
 
 @route("GET", PERSON + "/permission", "repos/get-collaborator-permission-level", permission="metadata:read")
 async def permission(call: Call) -> Reply:
-    """What a person may do here; 404 for a login that is no person's."""
+    """A person's permission here; 404 for a login that is not a person's."""
     login = call.params["username"]
     person = call.hub.users.get(login.lower())
     if person is None or person.type != "User":

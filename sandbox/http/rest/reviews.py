@@ -31,7 +31,7 @@ def _shown(call: Call, review: Review) -> Reply:
 
 @route("GET", f"{PULL}/reviews", "pulls/list-reviews", permission=READ)
 async def list_reviews(call: Call) -> Reply:
-    """Submitted reviews, oldest first, and one's own pending one."""
+    """Submitted reviews, oldest first, and the sender's pending review."""
     review_list = [r for r in call.pull().reviews if r.state != "PENDING" or r.user is call.credential.user]
     return call.paginate(review_list, lambda review: pull_serializer.review(call.hub, review))
 
@@ -60,7 +60,7 @@ async def get_review(call: Call) -> Reply:
 
 @route("PUT", REVIEW, "pulls/update-review", permission=WRITE, role="read")
 async def update_review(call: Call) -> Reply:
-    """Change the text of one's own review."""
+    """Edit the sender's review."""
     review = _review(call)
     if review.user is not call.actor:
         raise not_found()
@@ -70,7 +70,7 @@ async def update_review(call: Call) -> Reply:
 
 @route("DELETE", REVIEW, "pulls/delete-pending-review", permission=WRITE, role="read")
 async def delete_review(call: Call) -> Reply:
-    """Throw a pending review away."""
+    """Delete a pending review."""
     review = _review(call)
     if review.state != "PENDING":
         raise ApiError(422, "Can not delete a non-pending pull request review")
@@ -90,7 +90,7 @@ async def submit_review(call: Call) -> Reply:
 
 @route("PUT", f"{REVIEW}/dismissals", "pulls/dismiss-review", permission=WRITE, role="write")
 async def dismiss_review(call: Call) -> Reply:
-    """Take a verdict back."""
+    """Dismiss a review."""
     review = _review(call)
     reviews.dismiss(call.hub, review, call.actor, call.required("message", str))
     return _shown(call, review)
@@ -106,7 +106,7 @@ def _reviewers(call: Call) -> list[User]:
 
 @route("POST", f"{PULL}/requested_reviewers", "pulls/request-reviewers", permission=WRITE)
 async def request_reviewers(call: Call) -> Reply:
-    """Ask people for a review."""
+    """Request reviews."""
     pull = call.pull()
     reviews.request_reviewers(call.hub, pull, call.actor, _reviewers(call))
     return Reply(201, pull_serializer.simple_pull(call.hub, pull))
@@ -114,7 +114,7 @@ async def request_reviewers(call: Call) -> Reply:
 
 @route("DELETE", f"{PULL}/requested_reviewers", "pulls/remove-requested-reviewers", permission=WRITE)
 async def unrequest_reviewers(call: Call) -> Reply:
-    """Ask no longer."""
+    """Remove requested reviewers."""
     pull = call.pull()
     reviews.remove_reviewers(call.hub, pull, call.actor, _reviewers(call))
     return Reply(200, pull_serializer.simple_pull(call.hub, pull))
@@ -144,7 +144,7 @@ def _own_comment(call: Call) -> ReviewComment:
 @route("GET", f"{PULL}/comments", "pulls/list-review-comments", permission=READ)
 async def list_comments(call: Call) -> Reply:
     """Comments on the lines of one pull request."""
-    review_comments = call.pull().review_comments  # in the order of their making
+    review_comments = call.pull().review_comments  # oldest first
     if call.query.get("sort") and call.query.get("direction") == "desc":
         review_comments = review_comments[::-1]
     return call.paginate(review_comments, lambda comment: pull_serializer.review_comment(call.hub, comment))
@@ -243,5 +243,5 @@ async def react(call: Call) -> Reply:
     role="read",
 )
 async def take_reaction(call: Call) -> Reply:
-    """Take one's reaction back."""
+    """Delete the sender's reaction."""
     return taken(call, _comment(call).reactions)

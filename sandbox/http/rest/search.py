@@ -38,6 +38,6 @@ def _scored(call: Call, issue: Issue) -> dict[str, object]:
     shown = issue_serializer.issue(call.hub, issue) | {"score": 1.0}
     del shown["closed_by"]
     if shown["body"] is None:
-        # By the description a body here is a text or is not there.
+        # The description requires a body here to be a text or absent.
         del shown["body"]
     return shown

@@ -41,7 +41,7 @@ async def list_for_ref(call: Call) -> Reply:
 
 @route("GET", REPO + "/commits/{ref:.+}/status", "repos/get-combined-status-for-ref", permission="statuses:read")
 async def combined(call: Call) -> Reply:
-    """The newest status of each context, and all in one."""
+    """The newest status of each context, and the combined state."""
     sha = await commit(call, call.params["ref"])
     latest = statuses.latest_statuses(call.repository, sha)
     home = issue_serializer.repository_url(call.hub, call.repository)

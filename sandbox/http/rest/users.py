@@ -1,4 +1,4 @@
-"""People, the signed-in person, and what the server says of itself."""
+"""Users, the authenticated user, rate limits and metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.state.models import Account, User
 
 @route("GET", "/user", "users/get-authenticated", permission="user")
 async def me(call: Call) -> Reply:
-    """The signed-in person."""
+    """The authenticated user."""
     private = {
         "private_gists": 0,
         "total_private_repos": 0,
@@ -36,7 +36,7 @@ async def by_name(call: Call) -> Reply:
 
 @route("GET", "/rate_limit", "rate-limit/get")
 async def rate_limit(call: Call) -> Reply:
-    """What is left; asking costs nothing."""
+    """The remaining rate limits; this request is not counted."""
     now, sender = call.hub.now(), call.credential.rate_limit_key
     resources = {
         name: call.hub.usage_counter.bucket(sender, name, now).as_json() for name in ("core", "search", "graphql")
@@ -46,7 +46,7 @@ async def rate_limit(call: Call) -> Reply:
 
 @route("GET", "/meta", "meta/get")
 async def meta(call: Call) -> Reply:
-    """What GitHub tells of itself; here, that everything is on this machine."""
+    """GitHub's metadata; here, that everything runs on this machine."""
     local = ["127.0.0.1/32"]
     body = {
         "verifiable_password_authentication": False,

@@ -49,21 +49,21 @@ async def list_runs(call: Call) -> Reply:
 
 @route("PUT", f"{WORKFLOW}/disable", "actions/disable-workflow", permission=WRITE)
 async def disable(call: Call) -> Reply:
-    """Start it no more."""
+    """Disable a workflow."""
     (await _workflow(call)).state = "disabled_manually"
     return Reply(204)
 
 
 @route("PUT", f"{WORKFLOW}/enable", "actions/enable-workflow", permission=WRITE)
 async def enable(call: Call) -> Reply:
-    """Start it again."""
+    """Enable a workflow."""
     (await _workflow(call)).state = "active"
     return Reply(204)
 
 
 @route("POST", f"{WORKFLOW}/dispatches", "actions/create-workflow-dispatch", permission=WRITE)
 async def dispatch_workflow(call: Call) -> Reply:
-    """`workflow_dispatch`; with `return_run_details` the answer names the run."""
+    """`workflow_dispatch`; with `return_run_details` the response names the run."""
     workflow = await _workflow(call)
     inputs: dict[str, Any] = call.field("inputs", dict) or {}
     run = await workflow_dispatch(
