@@ -1,77 +1,66 @@
-"""The history of an issue, as the sandbox's GraphQL knows it: labels, closing, reopening, new titles."""
+"""Resolve the timeline of an issue: labels, closing, reopening, new titles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sandbox.clock import timestamp
-from sandbox.graphql.parser import GraphQLError
-from sandbox.graphql.parts import Arguments, Connection, Resolver, attribute, connected
+from sandbox.graphql.connections import Connection, paginate
+from sandbox.graphql.context import Fields, Info
 from sandbox.state.models import Issue, IssueEvent, Label
 
-if TYPE_CHECKING:
-    from sandbox.graphql.execution import Execution
-
-# GitHub's type of each event, by its name in the REST API; what GitHub has besides is not here.
-_KINDS: Mapping[str, str] = {
-    "labeled": "LabeledEvent",
-    "unlabeled": "UnlabeledEvent",
+# By the name of each event in the REST API.
+_TYPES: Mapping[str, str] = {
     "closed": "ClosedEvent",
-    "reopened": "ReopenedEvent",
+    "labeled": "LabeledEvent",
     "renamed": "RenamedTitleEvent",
+    "reopened": "ReopenedEvent",
+    "unlabeled": "UnlabeledEvent",
 }
-_ITEM_TYPES = {
-    "LABELED_EVENT": "labeled",
-    "UNLABELED_EVENT": "unlabeled",
+# The values of GitHub's enum, as the REST API names the events.
+ITEM_TYPES: Mapping[str, str] = {
     "CLOSED_EVENT": "closed",
-    "REOPENED_EVENT": "reopened",
+    "LABELED_EVENT": "labeled",
     "RENAMED_TITLE_EVENT": "renamed",
+    "REOPENED_EVENT": "reopened",
+    "UNLABELED_EVENT": "unlabeled",
 }
 
 
-def kind_of(event: IssueEvent) -> str:
-    """GitHub's type of the event."""
-    return _KINDS[event.event]
+def type_of(event: IssueEvent) -> str:
+    """Give GitHub's type of the event."""
+    return _TYPES[event.event]
 
 
-def items(_: Execution, value: Issue, arguments: Arguments) -> Connection:
-    """The events of the types that are asked for, oldest first."""
-    asked = arguments.get("itemTypes")
-    unknown = set(asked or ()) - set(_ITEM_TYPES)
-    if unknown:
-        raise GraphQLError(f"The sandbox does not know the item types {', '.join(sorted(unknown))}")
-    wanted = {_ITEM_TYPES[one] for one in asked} if asked else set(_KINDS)
-    since = arguments.get("since")
-    found = [
-        one
-        for one in value.events
-        if one.event in wanted and (since is None or timestamp(one.created_at) >= str(since))
+def items(
+    issue: Issue, _: Info, since: str | None = None, item_types: Sequence[str] | None = None, **page: Any
+) -> Connection:
+    """The events of these types, oldest first."""
+    names = set(item_types or _TYPES)
+    events = [
+        event
+        for event in issue.events
+        if event.event in names and (since is None or timestamp(event.created_at) >= since)
     ]
-    return connected("timelineItems", found, arguments)
+    return paginate(events, **page)
 
 
-def _label(_: Execution, value: IssueEvent, __: Arguments) -> Label:
-    told = value.details["label"]
-    there = value.issue.repository.label(told["name"])
-    # GitHub goes on showing a label that was deleted since.
-    return there or Label(id=0, repository=value.issue.repository, name=told["name"], color=told["color"])
+def _label(event: IssueEvent, _: Info) -> Label:
+    repository, details = event.issue.repository, event.details["label"]
+    # GitHub still shows a label that was deleted later.
+    return repository.label(details["name"]) or Label(id=0, repository=repository, **details)
 
 
-def _reason(_: Execution, value: IssueEvent, __: Arguments) -> str | None:
-    reason = value.details.get("state_reason")
-    return reason.upper() if reason else None
-
-
-_EVENT: dict[str, Resolver] = {
-    "id": attribute("node_id"),
-    "actor": attribute("actor"),
-    "createdAt": lambda _, value, __: timestamp(value.created_at),
-}
-TYPES: dict[str, dict[str, Resolver]] = {
-    "LabeledEvent": _EVENT | {"label": _label},
-    "UnlabeledEvent": _EVENT | {"label": _label},
-    "ClosedEvent": _EVENT | {"stateReason": _reason},
-    "ReopenedEvent": _EVENT | {"stateReason": lambda *_: "REOPENED"},
-    "RenamedTitleEvent": _EVENT,
+_EVENT: Fields = {"id": "node_id"}
+FIELDS: Mapping[str, Fields] = {
+    "ClosedEvent": {**_EVENT, "stateReason": lambda event, _: event.details.get("state_reason")},
+    "LabeledEvent": {**_EVENT, "label": _label},
+    "RenamedTitleEvent": {
+        **_EVENT,
+        "currentTitle": lambda event, _: event.details["rename"]["to"],
+        "previousTitle": lambda event, _: event.details["rename"]["from"],
+    },
+    "ReopenedEvent": {**_EVENT, "stateReason": lambda *_: "reopened"},
+    "UnlabeledEvent": {**_EVENT, "label": _label},
 }
