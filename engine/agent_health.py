@@ -1,6 +1,6 @@
 """Asking what keeps agents from being started: for people who look at them, never for a decision.
 
-The answers are kept for a while, because anybody may look, and nobody waits long for a service that is slow.
+The answers are kept for a while, because any user may ask, and no user should wait long for a slow service.
 """
 
 from __future__ import annotations

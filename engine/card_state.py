@@ -1,8 +1,8 @@
 """What a task's card hides: the state of the task, sealed, so that the database can be made again from GitHub alone.
 
 The seal is an HMAC over the App, the repository's id, the issue's number and the state. Its key is made from the App's
-private key: a card is public, and whoever reads one could try out a webhook secret, which people choose, at home. So
-nobody but us makes a card, and a card that was copied to another issue says nothing there.
+private key: a card is public, and a reader could use it to guess a webhook secret, which people choose. So
+only the bot can write a card, and a card copied to another issue has no meaning there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIMIT: Final = 20_000  # characters of a marker; what is more is left out, the l
 MAX_STATE: Final = 4 * 1024 * 1024  # bytes of a state that is read: ours are a hundredth of that
 _PURPOSE: Final = b"mcp-orchestrator: the state in a task's card"
 
-# What the issue itself says, and what is found out anew.
+# What the issue itself says, and what is read again.
 _READ_AGAIN: Final = frozenset(
     {
         "repository_id",
@@ -71,7 +71,7 @@ class CardStateCodec:
             line = f"{CARD_MARKER}{sealed} -->"
             if len(line) <= min(room, LIMIT):
                 return line
-        return f"{CARD_MARKER}{VERSION} -->"  # no room at all: the card goes before what nobody sees
+        return f"{CARD_MARKER}{VERSION} -->"  # no room at all: the visible card goes first
 
     def read(self, body: str, repository_id: int, number: int) -> dict[str, Any]:
         """The state in a card of this issue. Raises NotSealed."""

@@ -25,12 +25,12 @@ log = structlog.get_logger()
 
 REPOSITORY = "repository"  # the subject of a repository's own deadlines
 RECONCILE = "reconcile"
-WHOLE = 1  # the `attempt` of that one when every task is to be looked at anew, also where GitHub shows no difference
+WHOLE = 1  # the `attempt` of that one when every task is to be evaluated again, also where GitHub shows no difference
 DIGEST = "digest"
 
 
 async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository_id: int, full_name: str) -> None:
-    """Read the configuration anew, and the repository's task templates.
+    """Read the configuration again, and the repository's task templates.
 
     A bad one changes nothing but the list of problems; a missing one means observe. What a new configuration means for
     the repository's issues, the reconciler finds out; it is made due at once.
@@ -53,7 +53,7 @@ async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository
         raise
     templates: tuple[TemplateFile, ...] | None = None
     values: dict[str, object] = {}
-    if text is not None:  # where there is no configuration we only observe, and nobody can ask for one
+    if text is not None:  # without a configuration the bot only observes
         async with work.database.autocommit() as connection:
             known = await repositories.template_files(connection, repository_id)
         templates = await read_templates(github, full_name, known)
@@ -73,7 +73,7 @@ async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository
         before = await repositories.config_sha(connection, repository_id)
         changed = config is not None and before != digest
         if changed:
-            values["rules"] = ""  # no task was looked at by these yet, whoever is started meanwhile
+            values["rules"] = ""  # no task was looked at by these yet, by any version of the program
         await repositories.update_repository(connection, repository_id, **values)
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
@@ -89,7 +89,7 @@ async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository
 
 
 async def _codeowners(github: GitHub, full_name: str) -> str:
-    """Whose files are whose: the first of the places that GitHub looks in. One that cannot be read names nobody."""
+    """Read the CODEOWNERS file from the first place GitHub looks in; a file that cannot be read names no owner."""
     for path in PATHS:
         try:
             raw = await github.get_content(full_name, path)

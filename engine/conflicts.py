@@ -120,7 +120,7 @@ def _conflicting_pull(this: OpenPull, other: OpenPull, pair: PullPair) -> Confli
         who=other.who,
         opened_at=other.opened_at,
         first=(other.opened_at, other.number) < (this.opened_at, this.number),
-        waits=turns[resolution.waits] if resolution.waits is not None else Precedence.NOBODY,
+        waits=turns[resolution.waits] if resolution.waits is not None else Precedence.NEITHER,
         why=resolution.why,
         files=pair.seen_from(this.number),
     )

@@ -1,6 +1,6 @@
 """What becomes of what failed: one table for deliveries, deadlines, effects and the start.
 
-What can be mended on the spot has been, below (`adapters.github.http`): a read that broke is repeated a few times,
+What can be fixed on the spot was fixed below (`adapters.github.http`): a read that broke is repeated a few times,
 a refused token is renewed and the call repeated once, a moved address is followed. Only what is left comes here.
 """
 

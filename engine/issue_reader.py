@@ -45,7 +45,7 @@ def issue_facts(issue: Issue) -> IssueFacts:
 def workers_of(repository: RepositoryRow, user: User | None, branch: str = "") -> tuple[str, ...] | None:
     """The agents that act by this account, those that were removed and finish what they have among them.
 
-    See `config.identities.workers`; this is the one place that says which agent somebody on GitHub is.
+    See `config.identities.workers`; this is the one place that says which agent a GitHub account is.
     """
     if user is None:
         return None
@@ -57,7 +57,7 @@ async def role_of(github: GitHub, repo: str, user: User | None) -> str:
 
     Raises what passes by itself: whatever asks is tried again.
 
-    The answer counts only for the numeric id that was asked about: logins are given away anew.
+    The answer counts only for the numeric id that was asked about: logins can be taken by other accounts.
     """
     if user is None:
         return "none"
@@ -65,7 +65,7 @@ async def role_of(github: GitHub, repo: str, user: User | None) -> str:
         permission = await github.get_permission(repo, user.login)
     except GitHubError as error:
         if policy_for(error).is_transient:
-            raise  # nobody is refused because GitHub is out of order
+            raise  # an outage of GitHub refuses no user
         return "none"
     if permission.user is None or permission.user.id != user.id:
         return "none"

@@ -1,8 +1,8 @@
 """The outbox: what was decided becomes true in the world.
 
 An effect was written in the transaction of its decision. Here it is sent, marked, and its answer goes back in as a
-signal, in the transaction that marks it. The try is counted *before* the call: whoever finds a counted try that was
-never marked done (we were killed, or the answer was unclear) looks first whether the effect is in the world already.
+signal, in the transaction that marks it. The try is counted *before* the call: a sender that finds a counted try
+that was never marked done (the bot was killed, or the answer was unclear) first checks if the effect exists already.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ _NO_MORE_IMPORTANT = {
     for lane in SendPriority
 }
 
-NOBODY = Identity(0, "", 0)
+ANONYMOUS = Identity(0, "", 0)
 
 OnSent = Callable[[Effect, datetime], None]
 
@@ -150,7 +150,7 @@ class Outbox:
             return [row, *company], repositories.repository_from_row(row) if known else None
 
     async def _send_together(self, rows: list[Any], repository: RepositoryRow) -> bool:
-        """Send them in one request, as far as that can be; whether that is settled, and none has to be sent anew."""
+        """Send them in one request, as far as that can be; whether that is settled, and none has to be sent again."""
         if not repository.active:
             return False
         effects = [effect_from_json(row["kind"], row["payload"]) for row in rows]
@@ -195,7 +195,7 @@ class Outbox:
         return SendContext(
             github=self.client.installation(repository.installation_id, passage),
             repository=repository,
-            identity=NOBODY if anybody else await self.identity(repository.installation_id),
+            identity=ANONYMOUS if anybody else await self.identity(repository.installation_id),
             database=self.work.database,
             mirrors=self.mirrors,
             services=self.services,
@@ -263,7 +263,7 @@ class Outbox:
             log.warning(
                 "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
             )
-        else:  # nobody's failure, and no try; but whether it was begun is not forgotten
+        else:  # not a failure, and not a try; but a started send is remembered
             log.info("effect_throttled", key=row["key"], lane=passage.priority.name, error=str(error))
             # An agent may have been reached by another way than the one that is counted.
             counted = passage.write_count == 0 and passage.priority is not SendPriority.AGENT

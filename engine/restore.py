@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 _STARTED = re.compile(r"start:(\d{1,9}):(\d{1,6})")  # the key of `StartAgent`, in the comment that called an agent
 RUNS = 100  # workflow runs that are looked at, the latest
-AHEAD = 100  # attempts that a card may be behind: a branch of a much higher number is somebody's joke
+AHEAD = 100  # attempts that a card may be behind: a branch with a much higher number is not the bot's
 
 
 class NotEmptyError(Exception):
@@ -130,7 +130,7 @@ async def has_tasks(github: GitHub, name: str, repository_id: int, seal: CardSta
 async def _remember(
     github: GitHub, row: RepositoryRow, node: IssueNode, seal: CardStateCodec, bot_id: int
 ) -> _RestoreData:
-    """The card of an issue: the first comment that is ours, that nobody else changed, and whose seal is good."""
+    """The card of an issue: the first comment that is ours, that no other account changed, and whose seal is good."""
     note, called, forged = "it has no card", 0, 0
     pages = [node.comments]
     later = github.list_more_comments(row.full_name, node)
@@ -307,7 +307,7 @@ async def _keep_card(
         "remote_id": comment.full_database_id,
     }
     shown = card_text(task, policy).rpartition(CARD_MARKER)[0]
-    # One that shows something else is written anew; that it is the same is known by what it was made from.
+    # One that shows something else is written again; that it is the same is known by what it was made from.
     same = comment.body.replace("\r\n", "\n").rpartition(CARD_MARKER)[0] == shown
     await connection.execute(t.outbox.insert().values(**row, state="done" if same else "waiting", done_at=now))
     if not same:

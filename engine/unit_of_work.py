@@ -276,7 +276,7 @@ class UnitOfWorkFactory:
         view_delay: timedelta = timedelta(),
         policy_fingerprint: str = "",
     ) -> None:
-        """`now` returns the aware time of our clock; views that notify nobody may wait `view_delay` for later changes.
+        """`now` returns the aware time of our clock; views that notify no user may wait `view_delay` for later changes.
 
         `policy_fingerprint` identifies the rules by which this process decides; empty if it is not known.
         """

@@ -32,7 +32,7 @@ WORKS_FOR = timedelta(minutes=65)
 # review and the time tell the same.
 FAILED_EVENT = "copilot_work_finished_failure"
 
-_NOBODY = (
+_NO_PERSON = (
     "Only a user can assign Copilot, and this service has no user token: set `GITHUB_USER_TOKEN` to a personal "
     "access token with write access to this repository."
 )
@@ -60,7 +60,7 @@ class CopilotAdapter:
         """Whether there is a person's token, and whether that person may assign Copilot here."""
         person, account = site.services.person, _account(spec)
         if person is None:
-            return (_NOBODY,)
+            return (_NO_PERSON,)
         if person.is_app_token:
             return (_AN_APP,)
         try:
@@ -179,7 +179,7 @@ def _account(spec: AgentBase) -> int:
 
 def _person(site: RepositoryContext) -> UserClient:
     if site.services.person is None:
-        raise CannotStart(_NOBODY)
+        raise CannotStart(_NO_PERSON)
     if site.services.person.is_app_token:
         raise CannotStart(_AN_APP)
     return site.services.person

@@ -24,7 +24,9 @@ from core.texts import HANDOFF_PAGE_LIMIT, addressed_text, comment_marker, menti
 # These agents work for minutes and show little: one that was silent for this long is gone.
 QUIET_FOR = timedelta(hours=1)
 
-_NOBODY = "`comment_as: person` needs a user token: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
+_NO_PERSON = (
+    "`comment_as: person` needs a user token: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
+)
 _AN_APP = (
     "`GITHUB_USER_TOKEN` is the token of an App, so `comment_as: person` cannot work: set a personal access token."
 )
@@ -40,7 +42,7 @@ class MentionAdapter:
         if settings.comment_as == "app":
             return ()
         if person is None:
-            return (_NOBODY,)
+            return (_NO_PERSON,)
         if person.is_app_token:
             return (_AN_APP,)
         try:
@@ -133,7 +135,7 @@ async def _writer(site: RepositoryContext, settings: MentionAgent) -> tuple[Issu
     if settings.comment_as == "app":
         return site.github, site.bot_id
     if site.services.person is None or site.services.person.is_app_token:
-        raise CannotStart(_NOBODY)
+        raise CannotStart(_NO_PERSON)
     return site.services.person, (await site.services.person.get_current_user()).id
 
 

@@ -55,7 +55,7 @@ class Precedence(StrEnum):
 
     THIS = "this"
     OTHER = "other"
-    NOBODY = "nobody"  # neither can wait, so a person decides
+    NEITHER = "nobody"  # neither can wait, so a person decides
 
 
 @dataclass(frozen=True, slots=True)

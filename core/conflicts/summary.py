@@ -39,7 +39,7 @@ def conflict_sentence(rival: ConflictingPull) -> str:
             return f"{both}; this pull request waits until the other is merged or closed."
         case Precedence.OTHER:
             return f"{both}; the other pull request waits."
-        case Precedence.NOBODY:
+        case Precedence.NEITHER:
             return f"{both}, and neither can wait: a person must decide."
 
 

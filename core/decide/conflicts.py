@@ -102,7 +102,7 @@ def ignore_conflict(builder: DecisionBuilder, login: str) -> tuple[ConflictingPu
 def _record_new_conflicts(builder: DecisionBuilder, pull: Pull, conflicting_pulls: Collection[ConflictingPull]) -> None:
     """Record each new conflict that this pull request waits for, and escalate if neither can wait."""
     for conflicting in conflicting_pulls:
-        is_undecided = conflicting.waits is Precedence.NOBODY
+        is_undecided = conflicting.waits is Precedence.NEITHER
         builder.add_event(
             EventType.CONFLICT_DETECTED,
             kind="branches",

@@ -84,7 +84,7 @@ def _mended(task: Task, call: Escalation) -> bool:
             return task.stall is None or task.stall.topic != call.topic
         case EscalationCause.RIVALS:
             rivals = task.pull.waits_behind if task.pull and task.pull.open else ()
-            return not any(rival.waits is Precedence.NOBODY for rival in rivals)
+            return not any(rival.waits is Precedence.NEITHER for rival in rivals)
         case EscalationCause.QUESTION:
             return task.status != call.status or task.lease is None or task.lease.attempt != call.attempt
         case _:

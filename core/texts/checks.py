@@ -41,7 +41,7 @@ def conflict_check(pull: Pull) -> CheckText:
     if waits:
         first = waits[0]
         more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
-        action = "A person must decide between it and" if first.waits is Precedence.NOBODY else "Waits for"
+        action = "A person must decide between it and" if first.waits is Precedence.NEITHER else "Waits for"
         title = f"{action} #{first.pull}{more}: conflict in {_file_count(first.files)}"
         return CheckText("failure", title, summary, _annotations(pull))
     if trial.clean is None:

@@ -55,7 +55,7 @@ async def _is_current(effect: StartAgent | MessageAgent, errand: SendContext) ->
 async def start_agent(effect: StartAgent, errand: SendContext) -> SendResult:
     """Start the agent; whether it went or not goes back in as a signal."""
     if not await _is_current(effect, errand):
-        return SendResult()  # this start was refused for so long that the task is another agent's, or nobody's
+        return SendResult()  # this start was refused for so long that the task belongs to another agent or to none
     try:
         adapter, spec = _adapter(errand, effect.agent)
         begun = await call_with_breaker(
@@ -81,7 +81,7 @@ async def poll_agent(effect: PollAgent, errand: SendContext) -> SendResult:
     try:
         adapter, spec = _adapter(errand, effect.agent)
         news = await call_with_breaker(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
-        # Whoever never begins may be unable to: then it is said what a person must mend.
+        # An agent that never starts may be unable to: then the message says what a person must fix.
         problems = () if news else await call_with_breaker(errand, spec, lambda: adapter.probe(errand.site, spec))
     except CannotStart as problem:
         log.warning("agent_request_failed", agent=effect.agent, task=effect.number, reason=str(problem))

@@ -90,7 +90,7 @@ async def _card(effect: UpsertCard, errand: SendContext, place: NodeId) -> tuple
 
 
 def _check(effect: CheckRun, errand: SendContext, place: NodeId) -> tuple[Mutation, _Told] | SendResult | None:
-    """Made anew, or changed where its id is known; what has too many remarks for one request goes its own way."""
+    """Created again, or changed where its id is known; what has too many remarks for one request goes its own way."""
     said, mark = checks.marks(effect, errand)
     there, node = checks.known(errand.digest)
     if errand.again or effect.conclusion is None or len(effect.annotations) > checks.PORTION:

@@ -73,7 +73,7 @@ def marks(effect: CheckRun, errand: SendContext) -> tuple[str, str]:
     remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
     buttons = map(repr, effect.actions)
     digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary, *buttons)}.{remarks}"
-    # The fencing token stands in front: whoever reads the check can tell which attempt it speaks of.
+    # The fencing token stands in front: a reader of the check can tell which attempt it speaks of.
     whose = branch_name(effect.number, effect.attempt) if effect.attempt else ""
     return digest, " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
 

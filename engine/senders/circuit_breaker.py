@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 def is_outage(error: Exception) -> bool | None:
     """Whether a failed call says that the service is down; None when it says nothing of the service at all.
 
-    A refusal is an answer: whoever says that a key is wrong, or that there is no credit left, is up.
+    A refusal is an answer: a service that says that a key is wrong, or that there is no credit left, is up.
     """
     if isinstance(error, GitHubError | CannotStart | Unavailable):
         return isinstance(error, Transient | UnknownOutcome)

@@ -16,7 +16,7 @@ from engine.senders.issues import add_to_repository
 
 
 async def make_task(effect: CreateTask, errand: SendContext) -> SendResult:
-    """Give the issue the label `task` and the text, and take it in as if whoever asked had put the label on.
+    """Give the issue the label `task` and the text, and take it in as if the asking user had added the label.
 
     GitHub has no "only if unchanged" for issues, so the issue is looked at right before it is written. What comes back
     is looked at too: an approval covers the text that was decided on and no other.

@@ -21,7 +21,7 @@ from engine.senders.issues import add_to_repository
 async def upsert_digest(effect: UpsertDigest, errand: SendContext) -> SendResult:
     """Draw the digest from the repository as it is now; one issue, edited in place.
 
-    Nothing is written where nothing changed and nobody wrote into it. An issue that somebody closed is left alone.
+    Nothing is written if nothing changed and no user edited it. An issue that a user closed is left alone.
     """
     policy = errand.repository.config
     if policy is None or not policy.digest.enabled:

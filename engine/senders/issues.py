@@ -33,7 +33,7 @@ async def set_labels(effect: SetLabels, errand: SendContext) -> SendResult:
 async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -> set[str] | SendResult:
     """All labels that the issue is to have, where those that are `there` are others; else what has come of it.
 
-    Where ours are not as they were last known to be, somebody changed them, and the news of it may be lost: then it is
+    Where ours are not as they were last known to be, a user changed them, and the event may be lost: then it is
     looked who did what, and that is decided on before anything is written over it.
     """
     wanted = {label for label in there if not is_bot_label(label)} | set(effect.labels)
@@ -48,7 +48,7 @@ async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -
 
 
 def labels_sent(labels: set[str], errand: SendContext) -> SendResult:
-    """The issue has these labels; what is different later, somebody did after this."""
+    """The issue has these labels; a later difference is a later change."""
     return SendResult(digest=str(Baseline.of(labels, errand.now)))
 
 
@@ -90,7 +90,7 @@ async def upsert_card(effect: UpsertCard, errand: SendContext) -> SendResult:
             await errand.github.update_comment(errand.name, drawn.comment_id, drawn.body)
             return SendResult(drawn.comment_id, drawn.digest)
         except (NotFound, Gone):
-            pass  # somebody deleted it: a new one takes its place
+            pass  # a user deleted it: a new one takes its place
     comment = await errand.github.create_comment(errand.name, effect.number, drawn.body)
     return SendResult(comment.id, drawn.digest)
 
@@ -103,7 +103,7 @@ async def draw_card(effect: UpsertCard, errand: SendContext) -> RenderedCard | S
         return SendResult(errand.remote_id, errand.digest)
     outdated = bool(errand.repository.problems)
     body = card_text(task, errand.repository.config, outdated=outdated)
-    # Those that tell of a bad configuration are drawn anew once it is mended, and are known by this.
+    # Those that tell of a bad configuration are rendered again once it is fixed, and are known by this.
     digest = (store.OUTDATED_PREFIX if outdated else "") + hashlib.sha256(body.encode()).hexdigest()
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
@@ -125,7 +125,7 @@ async def comment(effect: Comment, errand: SendContext) -> SendResult:
 
 
 async def find_comment(number: int, marker: str, errand: SendContext) -> int | None:
-    """Our own comment with this marker. Whoever else writes one only fools himself: the author is checked."""
+    """Find the bot's comment with this marker. The author is checked, so others cannot forge one."""
     for there in await errand.github.list_comments(errand.name, number):
         # At the end, because we also quote what others wrote, and that may quote a marker.
         last_line = there.body.rstrip().rpartition("\n")[2]

@@ -38,7 +38,7 @@ async def merge_pull(effect: MergePull, errand: SendContext) -> SendResult:
             return SendResult()
         now = await github.get_pull(name, effect.pull_number)
         return SendResult(signals=((effect.number, PullSeen(pull_facts(now), None, author_can_write=False)),))
-    # Asked for anew because the base moved, which may have been this very merge: then there is nothing left to ask for.
+    # Requested again because the base moved, perhaps by this very merge: then there is nothing left to do.
     looks = errand.again or effect.round > 1
     pull = await github.get_pull(name, effect.pull_number) if looks else None
     if pull is None or not pull.merged:

@@ -40,13 +40,13 @@ async def show_retrospective(effect: PublishRetrospective, errand: SendContext) 
         )
         number = issue.number
     elif digest != errand.digest:
-        with contextlib.suppress(NotFound, Gone):  # somebody deleted it: what was held was held
+        with contextlib.suppress(NotFound, Gone):  # a user deleted it: the retrospective stays as it was
             await errand.github.update_issue(errand.name, number, body=body)
     return SendResult(number, digest, report=RetrospectiveOpened(held.key, number))
 
 
 async def open_task(effect: OpenTask, errand: SendContext) -> SendResult:
-    """Open the issue of an action item once, and take it in as if whoever ticked it had put the label on."""
+    """Open the issue of an action item once, and take it in as if the user who ticked it had added the label."""
     async with errand.database.autocommit() as connection:
         held = await kept.find_by_key(connection, errand.repository.id, effect.retrospective)
     action = held.action(effect.action) if held else None
@@ -59,7 +59,7 @@ async def open_task(effect: OpenTask, errand: SendContext) -> SendResult:
         await add_to_repository((TASK,), errand)
         issue = await errand.github.create_issue(errand.name, title=action.title, body=body, labels=[TASK])
     seen = await issue_reader.issue_seen(errand.database, errand.github, errand.repository, issue, errand.forecasts)
-    # Whoever ticked it approved our words; others that stand there by now have to be approved anew.
+    # The user who ticked it approved the bot's text; a changed text has to be approved again.
     ours = (issue.title, _text(issue.body)) == (action.title, _text(body))
     signal = replace(seen, sender=effect.by, sender_can_write=ours, label=TASK, label_added=True)
     report = RetrospectiveOpened(held.key, issue.number, action.id)

@@ -70,7 +70,7 @@ async def _compare(
         said = {flight.base_said for flight in there.values() if flight.base_said} - {base_sha}
         past = frozenset([sha for sha in said if await is_ancestor(mirror, sha, base_sha)])
     except (GitError, MergeError, TimeoutError, ValueError) as error:
-        # Whoever waits for a verdict is told that there is none; what was known before stays true.
+        # Those that wait for a result learn that there is none; earlier results stay valid.
         trial = TrialMerge("", None, problem=one_line(mask_secrets(str(error)), 300))
         asked = {number for number, flight in there.items() if flight.trial is None or flight.asks}
         return ConflictReport(base, heads, dict.fromkeys(asked if of is None else of, trial), of=of)

@@ -43,7 +43,7 @@ async def update_branch(effect: UpdateBranch, errand: SendContext) -> SendResult
 
 
 async def _moved(effect: UpdateBranch, now: PullRequest, errand: SendContext) -> SendResult:
-    """The head is another one. If it holds the base that was to come in, it is done, whoever did it."""
+    """The head is another one. If it holds the base that was to come in, it is done, no matter by whom."""
     try:
         compared = await errand.github.compare(errand.name, effect.base_sha or effect.base, now.head.sha)
         outcome: UpdateOutcome = "done" if compared.behind_by == 0 else "moved"

@@ -74,7 +74,7 @@ def test_the_first_one_does_not_wait() -> None:
 
 def test_where_neither_can_wait_a_person_is_called_once() -> None:
     story = ready_to_merge()
-    undecided = conflicting_pull(5, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait.")
+    undecided = conflicting_pull(5, first=True, waits=Precedence.NEITHER, task=None, why="Neither can wait.")
     meets(story, undecided)
     assert not story.effects_of_type(MergePull)
     assert "a person must decide" in story.task.flags[Flag.NEEDS_HUMAN]
@@ -86,7 +86,7 @@ def test_where_neither_can_wait_a_person_is_called_once() -> None:
 
 def test_of_two_tasks_the_later_one_calls() -> None:
     story = ready_to_merge()
-    meets(story, conflicting_pull(9, waits=Precedence.NOBODY))
+    meets(story, conflicting_pull(9, waits=Precedence.NEITHER))
     assert Flag.NEEDS_HUMAN not in story.task.flags
     assert not story.effects_of_type(MergePull)
 
@@ -100,7 +100,7 @@ def test_a_conflict_stays_without_a_new_verdict() -> None:
 
 def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
     story = ready_to_merge()
-    meets(story, conflicting_pull(5, first=True, waits=Precedence.NOBODY))
+    meets(story, conflicting_pull(5, first=True, waits=Precedence.NEITHER))
     story.run_command("/resolve ignore", role="triage")
     assert not story.task.ignored
     story.run_command("/resolve ignore")
@@ -117,7 +117,7 @@ def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
 def test_what_a_person_was_called_for_besides_stands_when_a_conflict_is_let_pass() -> None:
     story = ready_to_merge()
     story.run_command("/escalate the server is unreachable")
-    meets(story, conflicting_pull(9, waits=Precedence.NOBODY))  # of the two the other one calls
+    meets(story, conflicting_pull(9, waits=Precedence.NEITHER))  # of the two the other one calls
     story.run_command("/resolve ignore")
     assert "the server is unreachable" in story.task.flags[Flag.NEEDS_HUMAN]
 

@@ -187,7 +187,7 @@ class TestTheEnd:
     def test_rivals_that_are_gone(self) -> None:
         story = Story(merge={"auto": True}).file_ready_task().reach_review()
         story.report_trial_merge(
-            rivals=(conflicting_pull(5, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),)
+            rivals=(conflicting_pull(5, first=True, waits=Precedence.NEITHER, task=None, why="Neither can wait."),)
         )
         assert "`/resolve ignore`" in story.comment_text()
         story.report_trial_merge(rivals=())

@@ -325,7 +325,7 @@ def test_the_checks() -> None:
             rivals=(
                 conflicting_pull(9, first=True, waits=Precedence.THIS, files=files),
                 conflicting_pull(11, waits=Precedence.OTHER, task=None, why="It was opened later."),
-                conflicting_pull(12, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),
+                conflicting_pull(12, first=True, waits=Precedence.NEITHER, task=None, why="Neither can wait."),
                 conflicting_pull(13, first=True, waits=Precedence.THIS, ignored=True),
             ),
         ),
