@@ -1,4 +1,4 @@
-"""The audit trail in the database: appended to by whoever has the repository's row locked, read by anybody."""
+"""Append to the audit log under the lock of the repository's row, read it, and verify its hash chain."""
 
 from __future__ import annotations
 

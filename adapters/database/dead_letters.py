@@ -19,7 +19,7 @@ from core.text_safety.sanitize import mask_secrets, one_line
 
 MAX_LISTED = 100  # of each kind that is listed of one repository
 MAX_PARSED_BYTES = 200_000  # bytes of a delivery; a larger one is not read only to see which issue it is about
-# A start that was given up ended its attempt with it: to send it now would wake an agent that nobody waits for.
+# A start that was given up ended its attempt with it: to send it now would wake an agent for no attempt.
 _NOT_RETRYABLE = (StartAgent.__name__,)
 
 _o, _d, _m = t.outbox.c, t.deliveries.c, UNDELIVERED_WEBHOOKS.c

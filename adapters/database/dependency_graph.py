@@ -81,7 +81,7 @@ async def dependency_closure(
 ) -> Graph[str]:
     """What can be reached from a task that has these `needs`, as home writes it, and with what counts alone.
 
-    Those that somebody queued behind another task wait for that one as well.
+    Tasks that a user queued behind another task wait for that one as well.
 
     One query for each step of the longest way, and none for a task without dependencies.
     """
@@ -209,7 +209,7 @@ async def update_dependency(
 
 
 async def tasks_queued_after(connection: AsyncConnection, repository_id: int, number: int) -> list[int]:
-    """The tasks that somebody queued behind this one."""
+    """The tasks that a user queued behind this one."""
     query = select(t.tasks.c.number).where(
         t.tasks.c.repository_id == repository_id, t.tasks.c.status.in_(OPEN_STATUSES), _queued_after == f"#{number}"
     )

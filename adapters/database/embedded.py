@@ -33,7 +33,7 @@ def _import_library() -> ModuleType:
 def _remove_stale_locks(handles_file: Path) -> None:
     """The library counts who uses the server in this file, and never finds out that one of them was killed.
 
-    Then nobody would be the last to leave, and the server would run for ever. Under the library's own lock between
+    Then no process would be the last to leave, and the server would never stop. Under the library's own lock between
     processes: two bots may start or stop at once, and neither may drop the other from the list.
     """
     with _import_library().PostgresServer._lock:

@@ -24,7 +24,7 @@ async def save(
         return
     if previous and (current is None or previous.key != current.key):
         resolution = next(
-            (event.payload.get("how") for event in events if event.type is EventType.ESCALATION_ENDED), "mended"
+            (event.payload.get("how") for event in events if event.type is EventType.ESCALATION_ENDED), "fixed"
         )
         await connection.execute(_update_open(after, previous).values(ended_at=now, how=resolution))
     if current is None:

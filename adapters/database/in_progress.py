@@ -36,7 +36,7 @@ _IN_PROGRESS = select(
 
 
 async def list_in_progress(connection: AsyncConnection, repository_id: int) -> list[InProgressTask]:
-    """Those that somebody works on, and those in the line that were tried before."""
+    """Tasks that an agent works on, and queued tasks that were tried before."""
     rows = await connection.execute(_IN_PROGRESS, {"repository": repository_id})
     return [
         InProgressTask(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # for that, once for each job that may not be taken yet: a long queue would get slower and slower.
 _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')"
 
-# The plan of a function is kept as long as nobody counted its tables anew. One that was made for an empty queue
+# The plan of a function is kept until its tables are analyzed again. One that was made for an empty queue
 # compares each waiting job with each other one; so it is told to go along the indexes, whatever it believes.
 _FETCH_FUNCTION = "procrastinate_fetch_job_v2(character varying[], bigint)"
 _DISABLED_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")

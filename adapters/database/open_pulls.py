@@ -121,7 +121,7 @@ async def pulls_of_tasks(connection: AsyncConnection, repository_id: int) -> dic
 
 
 async def upsert(connection: AsyncConnection, repository_id: int, task: int | None, facts: PullFacts) -> bool:
-    """Keep a pull request as it is now, and tell whether it has to be compared anew. Old news changes nothing."""
+    """Save a pull request, and return whether it has to be compared again. An older event changes nothing."""
     values = {
         "task": task,
         "title": facts.title,

@@ -18,7 +18,7 @@ from core.rate_limits import HOUR, MINUTE, Bucket, Budget, PrimaryLimit, Window
 
 _b = t.budgets.c
 _SELECT = select(_b.version, _b.state).where(_b.sender == bindparam("which"))
-# Only over what was read: whoever was overtaken reads again, and nobody waits for a lock.
+# Only over what was read: a replica that was overtaken reads again, and none waits for a lock.
 _UPDATE = (
     update(t.budgets)
     .where(_b.sender == bindparam("which"), _b.version == bindparam("seen"))

@@ -149,7 +149,7 @@ pulls = Table(
     PrimaryKeyConstraint("repository_id", "number"),
 )
 
-# Every pull request that was seen open, whoever opened it, as it is compared with the others. `task` is whose work it
+# Every pull request that was seen open, by any author, as it is compared with the others. `task` is whose work it
 # is or was; one that its task no longer carries is passed over. Closed ones stay a while: old news revives none.
 flights = Table(
     "flights",
@@ -196,7 +196,7 @@ agents = Table(
     Column("mode", Text),  # draining | removed
     Column("changed_by", Text),
     Column("changed_at", _timestamp),
-    Column("cooling_until", _timestamp),  # it takes no work before then, and nobody is to blame
+    Column("cooling_until", _timestamp),  # it takes no work before then, and no agent is to blame
     Column("cooling_reason", Text),
     Column("seen_at", _timestamp),  # its last sign of life on any task
     Column("failed_at", _timestamp),  # when it last fell silent; a later sign of life says that it is back
@@ -288,7 +288,7 @@ escalations = Table(
     Column("acknowledged_at", _timestamp),
     Column("acknowledged_by", Text),
     Column("ended_at", _timestamp),
-    Column("how", Text),  # mended | acknowledged | done | closed | another cause
+    Column("how", Text),  # fixed | acknowledged | done | closed | another cause
 )
 Index("escalations_of_task", escalations.c.repository_id, escalations.c.task, escalations.c.raised_at)
 Index("escalations_open", escalations.c.raised_at, postgresql_where=escalations.c.ended_at.is_(None))

@@ -1,6 +1,6 @@
 """The line of tasks that wait for an agent: its head, and how long the chain behind each of them is.
 
-The table `tasks` has what the order needs in columns, kept with every change. So whoever hands out reads as many tasks
+The table `tasks` has what the order needs in columns, kept with every change. So dispatch reads as many tasks
 as can be handed out, however long the line is.
 """
 
@@ -27,7 +27,7 @@ class QueueFilter:
     """What the agents that take work now could do; nothing else of the line has to be read."""
 
     capability_sets: frozenset[frozenset[str]]  # the capabilities of each that implements
-    can_plan: bool = False  # somebody plans, and the configuration wants plans
+    can_plan: bool = False  # an agent plans, and the configuration wants plans
     can_review: bool = False  # the same for reviews
 
 
@@ -44,9 +44,9 @@ def queue_filter(agents: Iterable[Agent], policy: RepositoryConfig) -> QueueFilt
 async def list_assignable(
     connection: AsyncConnection, repository_id: int, criteria: QueueFilter, limit: int, excluded: Collection[int] = ()
 ) -> list[Task]:
-    """The first tasks of the line, in queue order (`core.assignment.queue.order`), that somebody may be able to do.
+    """The first tasks of the line, in queue order (`core.assignment.queue.order`), that an agent may be able to do.
 
-    `passed` are tasks that were looked at already. To whoever plans or reviews, required capabilities are wishes.
+    `passed` are tasks that were looked at already. For planning and reviews, required capabilities are wishes.
     """
     capability_sets = sorted(sorted(names) for names in criteria.capability_sets)
     conditions = [and_(t.tasks.c.queued, t.tasks.c.required.contained_by(names)) for names in capability_sets]

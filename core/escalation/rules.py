@@ -71,12 +71,12 @@ def ended(task: Task) -> str | None:
         return "done"
     if task.withdrawn or not task.issue_open:
         return "closed"
-    if Flag.NEEDS_HUMAN not in task.flags or _mended(task, call):
-        return "mended"
+    if Flag.NEEDS_HUMAN not in task.flags or _is_fixed(task, call):
+        return "fixed"
     return None
 
 
-def _mended(task: Task, call: Escalation) -> bool:
+def _is_fixed(task: Task, call: Escalation) -> bool:
     match call.cause:
         case EscalationCause.ASKED:
             return False  # only a person can tell

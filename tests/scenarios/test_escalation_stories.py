@@ -74,7 +74,7 @@ async def test_code_owners_then_on_call_are_notified_until_one_answers(owned: Wo
     assert world.written()[-2:] == ["#1 labels status:done", "#1 card edited"]
 
     [row] = await calls(world)
-    assert (row["cause"], row["called"], row["how"]) == ("attempts", ["bob", "acme/shop", "dave"], "mended")
+    assert (row["cause"], row["called"], row["how"]) == ("attempts", ["bob", "acme/shop", "dave"], "fixed")
     assert (row["acknowledged_by"], len(row["steps"])) == ("dave", 3)
     assert (row["delivered_at"] - row["raised_at"]).total_seconds() < 1
     assert row["ended_at"] > row["acknowledged_at"] > row["delivered_at"]
