@@ -22,9 +22,10 @@ from adapters.database.deliveries import (
     next_delivery,
     update_delivery,
 )
-from adapters.database.jobs import ALERTS, DELIVERY, DUE, MAIN, SEND, JobQueue, retry_key
+from adapters.database.jobs import ALERTS, DELIVERY, DUE, MAIN, SEND, EffectGroup, JobQueue, retry_key
 from adapters.database.worker import Worker
 from bot.http.admission import malloc_trim
+from core.task.deadlines import DeadlineTarget, TargetKind
 from engine.error_policy import next_retry_at, policy_for
 from engine.outbox import Outbox
 from engine.session import NoConfiguration
@@ -49,11 +50,22 @@ def register(
         await handle_deliveries(context, key, large_payload_lock, yield_to_requests)
 
     @jobs.app.task(name=DUE)
-    async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
-        with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
+    async def due(
+        repository_id: int, target_kind: str, target_id: str, kind: str, attempt: int, payload: dict[str, Any]
+    ) -> None:
+        target = DeadlineTarget(target_kind, target_id)
+        with structlog.contextvars.bound_contextvars(target_kind=target_kind, target_id=target_id, kind=kind):
             try:
                 await handle_due(
-                    context.work, context.client, context.forecasts, repository_id, subject, kind, attempt, is_handled
+                    context.work,
+                    context.client,
+                    context.forecasts,
+                    repository_id,
+                    target,
+                    kind,
+                    attempt,
+                    payload,
+                    is_handled,
                 )
             except Exception as error:
                 # It was already scheduled again; a second try by the queue would only duplicate it.
@@ -62,8 +74,8 @@ def register(
                 log_failure("deadline_later", error=str(error), exc_info=error if policy.ours else None)
 
     @jobs.app.task(name=SEND)
-    async def send(repository_id: int, number: int) -> None:
-        await outbox.send_waiting(repository_id, number)
+    async def send(repository_id: int, issue_number: int | None, channel: str | None) -> None:
+        await outbox.send_waiting(repository_id, EffectGroup(issue_number, channel))
 
 
 def is_handled(event: str, action: str | None) -> bool:
@@ -121,7 +133,7 @@ async def _record_failure(context: HandlerContext, stored: StoredDelivery, error
     attempts = stored.attempts + policy.counts
     retry_at = next_retry_at(error, max(attempts, 1), work.now(), 0.5)
     exc_info = error if policy.ours else None
-    values: dict[str, Any] = {"tries": attempts, "error": f"{type(error).__name__}: {error}"[:1000]}
+    values: dict[str, Any] = {"attempts": attempts, "error": f"{type(error).__name__}: {error}"[:1000]}
     values["ordering_key"] = retry_key(stored.guid)  # later deliveries do not wait for it
     if retry_at is None:
         log.error("delivery_dead_lettered", tries=attempts, error=str(error), exc_info=exc_info)
@@ -134,9 +146,9 @@ async def _record_failure(context: HandlerContext, stored: StoredDelivery, error
         await update_delivery(connection, stored.guid, **values)
         if retry_at is not None:
             earliest_retry = work.now() + timedelta(seconds=1)
-            subject = f"delivery:{stored.guid}"
+            target = DeadlineTarget(TargetKind.DELIVERY, stored.guid)
             await store.set_deadline(
-                connection, stored.repository_id or 0, subject, "retry", max(retry_at, earliest_retry)
+                connection, stored.repository_id or 0, target, "retry", max(retry_at, earliest_retry)
             )
 
 

@@ -254,7 +254,7 @@ class Metrics:
             if failed_attempts + completed_attempts
             else 0,
             "p95_assignment_latency_ms": quantile(self.recent_latencies_ms, 0.95) or 0.0,
-            "orchestrator_outbox_depth": by_state.get("waiting", 0),
+            "orchestrator_outbox_depth": by_state.get("pending", 0),
             "orchestrator_escalations_open": open_escalations,
             "orchestrator_oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
             "orchestrator_webhooks_undelivered": webhook_figures["deliveries_missing"],
@@ -270,7 +270,7 @@ class Metrics:
         }
         letters = {
             "notification": dead_messages,
-            "effect": by_state.get("parked", 0),
+            "effect": by_state.get("dead", 0),
             "delivery": dead_deliveries,
             "webhook": webhook_figures["deliveries_given_up"],
         }

@@ -26,12 +26,12 @@ class InvalidSettings(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AgentOverride:
-    """A person's change of one agent at run time. Without settings and mode, the agent is as in the file."""
+    """A person's change of one agent at run time. Without settings and status, the agent is as in the file."""
 
     changed_by: str
     changed_at: datetime
     settings: AgentSettings = field(default_factory=dict)
-    mode: AgentMode | None = None
+    status: AgentMode | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Team:
     def mode(self, name: str) -> AgentMode | None:
         """Whether a person drained or removed it."""
         override = self.overrides.get(name)
-        return override.mode if override else None
+        return override.status if override else None
 
     def unavailable_reason(self, name: str) -> str | None:
         """Why it takes no new task because of a person's decision."""

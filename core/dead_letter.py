@@ -13,7 +13,7 @@ class DeadLetter:
     which: str  # what retries it: a number for an effect, the GUID for a delivery
     what: str  # one line: what it was about
     number: int | None  # of the task or issue, if it belongs to one
-    tries: int
+    attempts: int
     error: str
     at: datetime  # when the effect was requested, or the delivery arrived
     repository: str = ""

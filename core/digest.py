@@ -151,7 +151,7 @@ def digest(
     """Create the digest of a repository at `now` (aware). It shows those of `tasks` that are not over."""
     shown = sorted((task for task in tasks if _concerns(task)), key=_place)
     nodes, edges, left_out = _graph(shown)
-    there = [pair for pair in pairs if not pair.clean and {pair.one, pair.other} <= flights.keys()]
+    there = [pair for pair in pairs if not pair.clean and set(pair.numbers) <= flights.keys()]
     return Digest(
         repository=repository,
         at=now,
@@ -160,7 +160,7 @@ def digest(
         nodes=nodes,
         edges=edges,
         left_out=left_out,
-        clashes=tuple(ConflictRow(pair.one, pair.other, named(pair.files)) for pair in there),
+        clashes=tuple(ConflictRow(pair.low_number, pair.high_number, named(pair.files)) for pair in there),
         orders=tuple(merge_orders(list(flights.values()), there)),
         agents=tuple(_load(agent) for agent in agents),
         budget=budget,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 
@@ -17,15 +20,17 @@ from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_co
 from config.task_templates import TemplateFile
 from core.effects.base import CheckRun, EnsureLabels, UpsertCard
 from core.escalation.codeowners import MAX_TEXT, PATHS
+from core.task.deadlines import DeadlineTarget, TargetKind
 from core.task.labels import labels_to_offer
 from core.texts import CONFIG_CHECK, config_check
 from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-REPOSITORY = "repository"  # the subject of a repository's own deadlines
+REPOSITORY = DeadlineTarget(TargetKind.REPOSITORY)  # of a repository's own deadlines
 RECONCILE = "reconcile"
-WHOLE = 1  # the `attempt` of that one when every task is to be evaluated again, also where GitHub shows no difference
+# The payload of that deadline when every task is to be evaluated again, also where GitHub shows no difference.
+WHOLE: Mapping[str, Any] = MappingProxyType({"whole": True})
 DIGEST = "digest"
 
 
@@ -73,10 +78,10 @@ async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository
         before = await repositories.config_sha(connection, repository_id)
         changed = config is not None and before != digest
         if changed:
-            values["rules"] = ""  # no task was looked at by these yet, by any version of the program
+            values["policy_fingerprint"] = ""  # no task was looked at by these yet, by any version of the program
         await repositories.update_repository(connection, repository_id, **values)
         if changed:
-            await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
+            await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, payload=WHOLE)
         if config is not None and config.digest.enabled:
             await store.advance_deadline(connection, repository_id, REPOSITORY, DIGEST, config.digest.next_due_at(now))
         elif config is not None:

@@ -35,7 +35,7 @@ async def save_pull(session: Session, facts: PullFacts, task: int | None) -> lis
 async def update_base(session: Session, base: str, sha: str) -> list[NumberedSignal]:
     """Request a new comparison of the pull requests into `base`, which is at `sha` now; return their tasks' signals."""
     pulls = (await open_pulls.list_open(await session.written(), session.repository.id, base)).values()
-    if any(pull.asks or pull.trial is None or pull.trial.base_sha != sha for pull in pulls):
+    if any(pull.asks or pull.trial_merge is None or pull.trial_merge.base_sha != sha for pull in pulls):
         await session.enqueue_effects(0, CompareBranches(base))
     return [(pull.task, BaseMoved(base, sha)) for pull in pulls if pull.task is not None]
 
@@ -44,8 +44,8 @@ async def delete_pairs_of(session: Session, numbers: Collection[int]) -> list[Nu
     """Delete the pairs of pull requests that were closed without a merge; return the signals that this causes."""
     connection, repository_id = session.connection, session.repository.id
     pairs = await open_pulls.load_pairs(connection, repository_id, numbers)
-    await open_pulls.delete_pairs(connection, repository_id, [(pair.one, pair.other) for pair in pairs])
-    conflicting = {number for pair in pairs if not pair.clean for number in (pair.one, pair.other)}
+    await open_pulls.delete_pairs(connection, repository_id, [pair.numbers for pair in pairs])
+    conflicting = {number for pair in pairs if not pair.clean for number in pair.numbers}
     return await _update_pulls(session, conflicting - set(numbers))
 
 
@@ -54,17 +54,17 @@ async def save_report(session: Session, report: ConflictReport) -> list[Numbered
     connection, repository_id = await session.written(), session.repository.id
     pulls = await open_pulls.list_open(connection, repository_id, report.base)
     current = {number for number, sha in report.heads.items() if number in pulls and pulls[number].head_sha == sha}
-    trials = {n: report.trials[n] for n in current if n in report.trials and report.trials[n] != pulls[n].trial}
+    trials = {n: report.trials[n] for n in current if n in report.trials and report.trials[n] != pulls[n].trial_merge}
     await open_pulls.save_trial_merges(connection, repository_id, trials)
     affected = set(trials) | (current & report.of if report.of is not None else {n for n in current if pulls[n].asks})
     if report.pairs is not None:
         compared = current if report.of is None else current & report.of
         before = {
-            (pair.one, pair.other): pair
+            pair.numbers: pair
             for pair in await open_pulls.load_pairs(connection, repository_id, compared)
-            if {pair.one, pair.other} <= current and (pair.one, pair.other) not in report.unsure
+            if current.issuperset(pair.numbers) and pair.numbers not in report.unsure
         }
-        after = {(pair.one, pair.other): pair for pair in report.pairs if {pair.one, pair.other} <= current}
+        after = {pair.numbers: pair for pair in report.pairs if current.issuperset(pair.numbers)}
         new = {key: pair for key, pair in after.items() if before.get(key) != pair}
         gone = before.keys() - after.keys()
         await open_pulls.delete_pairs(connection, repository_id, gone)
@@ -92,18 +92,18 @@ async def _update_pulls(
     pulls = await open_pulls.list_open(connection, repository_id)
     conflicts: dict[int, list[PullPair]] = {}
     for pair in await open_pulls.load_pairs(connection, repository_id, numbers):
-        if not pair.clean and {pair.one, pair.other} <= pulls.keys():
-            conflicts.setdefault(pair.one, []).append(pair)
-            conflicts.setdefault(pair.other, []).append(pair)
+        if not pair.clean and set(pair.numbers) <= pulls.keys():
+            conflicts.setdefault(pair.low_number, []).append(pair)
+            conflicts.setdefault(pair.high_number, []).append(pair)
     signals: list[NumberedSignal] = []
     for number in sorted(set(numbers) & pulls.keys()):
         pull = pulls[number]
-        if pull.trial is None:
+        if pull.trial_merge is None:
             continue  # its trial merge is under way, and causes the signal
         rivals = tuple(_conflicting_pull(pull, pulls[pair.beside(number)], pair) for pair in conflicts.get(number, ()))
         if pull.task is not None:
             files = (touched or {}).get(number, ())
-            signals.append((pull.task, TrialMergeDone.of(number, pull.head_sha, pull.trial, files, rivals, past)))
+            signals.append((pull.task, TrialMergeDone.of(number, pull.head_sha, pull.trial_merge, files, rivals, past)))
         else:
             await _update_check(session, pull, rivals)
     return signals
@@ -137,12 +137,12 @@ async def _update_check(session: Session, open_pull: OpenPull, rivals: tuple[Con
         author=Actor(0, open_pull.author),
         updated_at=session.now,
         head_seen_at=session.now,
-        trial=open_pull.trial,
+        trial=open_pull.trial_merge,
         rivals=rivals,
     )
     check = conflict_check(pull)
     fingerprint = check_fingerprint(pull, check.conclusion)
-    if fingerprint == open_pull.shown:
+    if fingerprint == open_pull.check_fingerprint:
         return
     await open_pulls.set_check_fingerprint(session.connection, session.repository.id, open_pull.number, fingerprint)
     effect = CheckRun(

@@ -32,8 +32,7 @@ async def assign_queue(session: Session, apply: Apply) -> None:
     agents = await session.agents()
     for agent in agents:
         if available_at := agent.condition.until:  # no event will tell that it takes tasks again
-            subject = agent_rows.agent_subject(agent.name)
-            session.set_deadline(subject, agent_rows.AGENT_BACKOFF, available_at)
+            session.set_deadline(agent_rows.agent_target(agent.name), agent_rows.AGENT_BACKOFF, available_at)
     changed = set(session.changed_tasks)
     if session.team_changed and session.policy.merge.review == "agent":
         # If no agent is left to review, the card has to say so.

@@ -134,8 +134,8 @@ def _reference(neighbours: dependency_graph.ReferenceResolver, issue: Issue) -> 
 
 def _agree(issue: Issue, native: Mapping[str, Dependency]) -> bool:
     """Whether GitHub's counts are those of the relations that we know."""
-    blockers = [need.finished for need in native.values() if need.source is Source.BLOCKER]
-    parts = [need.finished for need in native.values() if need.source is Source.PART]
+    blockers = [need.finished for need in native.values() if need.source is Source.BLOCKED_BY]
+    parts = [need.finished for need in native.values() if need.source is Source.SUB_ISSUE]
     summary, whole = issue.issue_dependencies_summary, issue.sub_issues_summary
     return (summary.total_blocked_by, summary.blocked_by, whole.total, whole.completed) == (
         len(blockers),
@@ -151,10 +151,10 @@ async def _native(
     found: dict[str, Dependency] = {}
     if issue.issue_dependencies_summary.total_blocked_by:
         for blocker in await github.list_blocked_by(repository.full_name, issue.number):
-            found[_reference(neighbours, blocker)] = Dependency(blocker.state == "closed", Source.BLOCKER)
+            found[_reference(neighbours, blocker)] = Dependency(blocker.state == "closed", Source.BLOCKED_BY)
     if issue.sub_issues_summary.total:
         for part in await github.list_sub_issues(repository.full_name, issue.number):
-            found[_reference(neighbours, part)] = Dependency(part.state == "closed", Source.PART)
+            found[_reference(neighbours, part)] = Dependency(part.state == "closed", Source.SUB_ISSUE)
     return found
 
 

@@ -15,14 +15,14 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, case, exists, func, not_, null, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, bindparam, case, exists, func, not_, null, or_, select, update
 
 from adapters.agents import Services
 from adapters.alerts import Channels
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
-from adapters.database.jobs import SEND, URGENT_SEND
+from adapters.database.jobs import SEND, URGENT_SEND, EffectGroup
 from adapters.database.repositories import RepositoryRow
 from adapters.git import MirrorPool
 from adapters.github import GitHubClient
@@ -31,6 +31,7 @@ from adapters.github.rate_limit import RateLimitContext, RateLimitWait
 from core.effects.base import CheckRun, Effect, Notify, PollAgent, StartAgent
 from core.effects.priority import SendPriority
 from core.signals.base import AgentPollEmpty, AgentStartFailed, AgentUnavailable, Signal
+from core.task.deadlines import DeadlineTarget, TargetKind
 from engine.card_state import CardStateCodec
 from engine.error_policy import next_retry_at, policy_for
 from engine.forecasts import ForecastService
@@ -44,13 +45,19 @@ log = structlog.get_logger()
 
 _LANES = {kind.__name__: int(kind.lane) for kind in SENDERS}
 
-# The next of what waits for one task: it is taken, and the try counted.
+
+def _in_group(outbox: FromClause) -> ColumnElement[bool]:
+    """The effects of an `EffectGroup`: of the two parameters one is null, and so equals nothing."""
+    return or_(outbox.c.issue_number == bindparam("issue"), outbox.c.channel == bindparam("on_channel"))
+
+
+# The next pending effect of one issue or channel: it is taken, and the attempt counted.
 _NEXT = (
     select(t.outbox.c.id)
     .where(
         t.outbox.c.repository_id == bindparam("repository"),
-        t.outbox.c.number == bindparam("issue"),
-        t.outbox.c.state == "waiting",
+        _in_group(t.outbox),
+        t.outbox.c.state == "pending",
         or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now")),
     )
     .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
@@ -59,7 +66,11 @@ _NEXT = (
     .scalar_subquery()
 )
 _TAKEN = (
-    update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox).cte("taken")
+    update(t.outbox)
+    .where(t.outbox.c.id == _NEXT)
+    .values(attempts=t.outbox.c.attempts + 1)
+    .returning(t.outbox)
+    .cte("taken")
 )
 _TAKE = select(_TAKEN, *repositories.REPOSITORY_COLUMNS).select_from(
     _TAKEN.outerjoin(t.repositories, t.repositories.c.id == _TAKEN.c.repository_id)
@@ -72,8 +83,8 @@ _ENDS = [kind.__name__ for kind in SENDERS if kind.lane is SendPriority.END]
 _OTHER = t.outbox.alias()
 _COMES_FIRST = exists().where(
     _OTHER.c.repository_id == bindparam("repository"),
-    _OTHER.c.number == bindparam("issue"),
-    _OTHER.c.state == "waiting",
+    _in_group(_OTHER),
+    _OTHER.c.state == "pending",
     _OTHER.c.kind.in_(_ENDS),
     or_(_OTHER.c.not_before.is_(None), _OTHER.c.not_before <= bindparam("now")),
 )
@@ -81,18 +92,18 @@ _COMPANY = (
     select(t.outbox.c.id)
     .where(
         t.outbox.c.repository_id == bindparam("repository"),
-        t.outbox.c.number == bindparam("issue"),
-        t.outbox.c.state == "waiting",
+        _in_group(t.outbox),
+        t.outbox.c.state == "pending",
         t.outbox.c.kind.in_(_TOGETHER),
         t.outbox.c.id != bindparam("taken"),
         or_(t.outbox.c.kind == CheckRun.__name__, not_(_COMES_FIRST)),
-        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.tries == 0),
+        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.attempts == 0),
     )
     .with_for_update()
     .scalar_subquery()
 )
 _TAKE_COMPANY = (
-    update(t.outbox).where(t.outbox.c.id.in_(_COMPANY)).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
+    update(t.outbox).where(t.outbox.c.id.in_(_COMPANY)).values(attempts=t.outbox.c.attempts + 1).returning(t.outbox)
 )
 
 # When one has to wait for our own budget, so have those of its task that are no more important; agents may be reached
@@ -121,23 +132,24 @@ class Outbox:
     on_sent: OnSent | None = None
     alerts: Channels = field(default_factory=Channels)
 
-    async def send_waiting(self, repository_id: int, number: int) -> None:
-        """Send all that waits for one task. One that fails does not hold up the others.
+    async def send_waiting(self, repository_id: int, group: EffectGroup) -> None:
+        """Send all that is pending for one issue or channel. One that fails does not hold up the others.
 
         After each one we look again: its answer may have changed what the next is to say.
         """
-        while (taken := await self._take(repository_id, number)) is not None:
+        while (taken := await self._take(repository_id, group)) is not None:
             rows, repository = taken
             if len(rows) == 1 or repository is None or not await self._send_together(rows, repository):
                 for row in rows:
                     await self._send(row, repository, again=len(rows) > 1)
 
-    async def _take(self, repository_id: int, number: int) -> tuple[list[Any], RepositoryRow | None] | None:
+    async def _take(self, repository_id: int, group: EffectGroup) -> tuple[list[Any], RepositoryRow | None] | None:
         """What is to be sent next, in order, and its repository. The try is counted here, before the call is made.
 
         It is one effect, or several that can go together.
         """
-        which = {"repository": repository_id, "issue": number, "now": self.work.now()}
+        issue, channel = group
+        which = {"repository": repository_id, "issue": issue, "on_channel": channel, "now": self.work.now()}
         async with self.work.database.autocommit() as connection:
             row = (await connection.execute(_TAKE, which)).mappings().first()
             if row is None:
@@ -183,7 +195,11 @@ class Outbox:
 
     async def _put_back(self, row: Any) -> None:
         """It was not sent after all, and no try of it is counted."""
-        back = update(t.outbox).where(t.outbox.c.id == row["id"]).values(tries=func.greatest(t.outbox.c.tries - 1, 0))
+        back = (
+            update(t.outbox)
+            .where(t.outbox.c.id == row["id"])
+            .values(attempts=func.greatest(t.outbox.c.attempts - 1, 0))
+        )
         async with self.work.database.autocommit() as connection:
             await connection.execute(back)
 
@@ -201,10 +217,10 @@ class Outbox:
             services=self.services,
             seal=self.seal,
             key=row["key"],
-            # What we wrote before our memory was lost is looked for as well.
-            again=row["tries"] > 1 or 0 < row["number"] <= repository.restored_up_to_issue,
+            # What we wrote before the tasks were restored is looked for as well.
+            again=row["attempts"] > 1 or 0 < (row["issue_number"] or 0) <= repository.restored_up_to_issue,
             remote_id=row["remote_id"],
-            digest=row["digest"],
+            content_hash=row["content_hash"],
             created_at=row["created_at"],
             now=self.work.now(),
             forecasts=self.forecasts,
@@ -235,7 +251,7 @@ class Outbox:
             .values(
                 # What the send made is true also of a newer version, which still waits.
                 remote_id=sent.remote_id,
-                digest=sent.digest,
+                content_hash=sent.content_hash,
                 state=case((current, "done"), else_=t.outbox.c.state),
                 done_at=case((current, self.work.now()), else_=t.outbox.c.done_at),
                 error=case((current, null()), else_=t.outbox.c.error),
@@ -245,20 +261,20 @@ class Outbox:
         marked = False
         if sent.has_consequences:
             with contextlib.suppress(NoConfiguration):
-                async with self.work.on(row["repository_id"], sending_number=row["number"]) as unit:
+                async with self.work.on(row["repository_id"], sending=_effect_group(row)) as unit:
                     await unit.session.connection.execute(done)
-                    await _apply_result(unit, row["number"], sent)
+                    await _apply_result(unit, row["issue_number"] or 0, sent)
                 marked = True
         if not marked:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(done)
-        log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"])
+        log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["attempts"])
         refused = any(isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in sent.signals)
         if self.on_sent and not refused:
             self.on_sent(effect, self.work.now())
 
     async def _failed(self, row: Any, effect: Effect, passage: RateLimitContext, error: Exception) -> None:
-        fate, tries = policy_for(error), row["tries"]
+        fate, tries = policy_for(error), row["attempts"]
         if fate.counts:
             log.warning(
                 "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
@@ -277,23 +293,21 @@ class Outbox:
             await connection.execute(
                 update(t.outbox)
                 .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
-                .values(not_before=retry_at, tries=tries, error=str(error)[:1000])
+                .values(not_before=retry_at, attempts=tries, error=str(error)[:1000])
             )
             kind = URGENT_SEND if effect.lane.is_urgent else SEND
-            subject = f"outbox:{row['id']}"
-            await store.set_deadline(connection, row["repository_id"], subject, kind, retry_at, row["number"])
+            target, group = DeadlineTarget(TargetKind.EFFECT, str(row["id"])), _effect_group(row)
+            await store.set_deadline(connection, row["repository_id"], target, kind, retry_at, payload=group._asdict())
             if isinstance(error, RateLimitWait):
-                await connection.execute(
-                    update(t.outbox)
-                    .where(
-                        t.outbox.c.repository_id == row["repository_id"],
-                        t.outbox.c.number == row["number"],
-                        t.outbox.c.state == "waiting",
-                        t.outbox.c.kind.in_(_NO_MORE_IMPORTANT[effect.lane]),
-                        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before < retry_at),
-                    )
-                    .values(not_before=retry_at)
+                others = (
+                    t.outbox.c.repository_id == row["repository_id"],
+                    _in_group(t.outbox),
+                    t.outbox.c.state == "pending",
+                    t.outbox.c.kind.in_(_NO_MORE_IMPORTANT[effect.lane]),
+                    or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before < retry_at),
                 )
+                which = {"issue": group.issue_number, "on_channel": group.channel}
+                await connection.execute(update(t.outbox).where(*others).values(not_before=retry_at), which)
 
     async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
         """Given up, but kept and shown. What an agent was to be asked or told leaves no task asleep."""
@@ -301,7 +315,7 @@ class Outbox:
         parked = (
             update(t.outbox)
             .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
-            .values(state="parked", error=reason[:1000])
+            .values(state="dead", error=reason[:1000])
         )
         answer = _given_up(effect, reason)
         if answer is not None:
@@ -312,6 +326,10 @@ class Outbox:
                 return
         async with self.work.database.transaction() as connection:
             await connection.execute(parked)
+
+
+def _effect_group(row: Any) -> EffectGroup:
+    return EffectGroup(row["issue_number"], row["channel"])
 
 
 async def _apply_result(unit: UnitOfWork, number: int, result: SendResult) -> None:

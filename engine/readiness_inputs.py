@@ -88,7 +88,7 @@ async def hold_conflicts(
         return frozenset()
     neighbours = await ReferenceResolver.load(connection, home)
     needs = await dependency_graph.load_dependencies(connection, home.id, number)
-    needs |= {reference: Dependency(False, Source.BEHIND) for reference in behind}
+    needs |= {reference: Dependency(False, Source.QUEUED_AFTER) for reference in behind}
     knot = strongly_connected_component(
         await dependency_graph.dependency_closure(connection, neighbours, number, needs), f"#{number}"
     )

@@ -18,6 +18,7 @@ from adapters.agents.actions import task_in_run_name
 from adapters.database import attempts, audit_log, escalations, repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
+from adapters.database.jobs import SEND, EffectGroup
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.models.graphql import CommentNode, IssueHistory, IssueNode
@@ -29,7 +30,7 @@ from core.decide import Context, decide
 from core.effects.base import UpsertCard
 from core.intake.references import branch_name, parse_branch
 from core.signals.base import IssueSeen
-from core.task.deadlines import deadlines_of
+from core.task.deadlines import DeadlineTarget, TargetKind, deadlines_of, task_target
 from core.task.labels import TASK, status_in
 from core.task.model import ChecksState, Lease, Status, Task
 from core.texts import CARD_MARKER, card_text, comment_key
@@ -110,8 +111,8 @@ async def rebuild(
         for one in found:
             if one.task is not None:
                 await _keep(connection, policy, one.task, one.how, by_number[one.number].comment, now)
-        await repositories.update_repository(connection, row.id, rebuilt_through=newest)
-        await store.set_deadline(connection, row.id, REPOSITORY, RECONCILE, now, WHOLE)
+        await repositories.update_repository(connection, row.id, restored_up_to_issue=newest)
+        await store.set_deadline(connection, row.id, REPOSITORY, RECONCILE, now, payload=WHOLE)
     log.info("restored", repository=row.full_name, tasks=sum(one.task is not None for one in found))
     return RestoreReport(row.full_name, tuple(found))
 
@@ -261,7 +262,8 @@ async def _keep(
     await store.save_task(connection, task, now)
     await audit_log.append(connection, home, events_with_changes((line,), None, task))
     if not task.withdrawn:
-        await store.replace_deadlines(connection, home, f"task:{task.number}", deadlines_of(task, policy.timeouts), now)
+        deadlines = deadlines_of(task, policy.timeouts)
+        await store.replace_deadlines(connection, home, task_target(task.number), deadlines, now)
     await escalations.save(connection, None, task, (), now)
     await attempts.save(connection, home, [*_past(task), *lines(None, task, now)])
     agents = Counter(one.agent for one in task.history if not one.by_person)
@@ -285,7 +287,7 @@ def _past(task: Task) -> Sequence[AttemptRecord]:
             one.started_at,
             ended_at=one.ended_at,
             outcome=one.outcome,
-            blamed=one.blamed,
+            counts_against_agent=one.blamed,
         )
         for one in task.history
         if not one.by_person
@@ -299,7 +301,7 @@ async def _keep_card(
     effect = UpsertCard(task.number)
     row = {
         "repository_id": task.repository_id,
-        "number": task.number,
+        "issue_number": task.number,
         "key": effect.key,
         "kind": type(effect).__name__,
         "payload": effect_to_json(effect),
@@ -309,6 +311,9 @@ async def _keep_card(
     shown = card_text(task, policy).rpartition(CARD_MARKER)[0]
     # One that shows something else is written again; that it is the same is known by what it was made from.
     same = comment.body.replace("\r\n", "\n").rpartition(CARD_MARKER)[0] == shown
-    await connection.execute(t.outbox.insert().values(**row, state="done" if same else "waiting", done_at=now))
+    values = {**row, "state": "done" if same else "pending", "done_at": now}
+    saved = await connection.execute(t.outbox.insert().values(values).returning(t.outbox.c.id))
     if not same:
-        await store.set_deadline(connection, task.repository_id, f"outbox:card:{task.number}", "send", now, task.number)
+        target = DeadlineTarget(TargetKind.EFFECT, str(saved.scalar_one()))
+        payload = EffectGroup(task.number)._asdict()
+        await store.set_deadline(connection, task.repository_id, target, SEND, now, payload=payload)

@@ -30,13 +30,14 @@ from core.retro.model import (
     read_since,
 )
 from core.signals.base import CommandReceived
+from core.task.deadlines import DeadlineTarget, TargetKind
 from core.task.model import Actor
 from core.texts.retrospective import question_comment
 from engine.session import Session
 
 log = structlog.get_logger()
 
-RETROSPECTIVE = "retrospective"  # the subject and kind of the deadline that checks whether a retrospective is due
+RETROSPECTIVE = "retrospective"  # the kind of the deadline that checks whether a retrospective is due
 
 
 async def load_input(
@@ -67,8 +68,8 @@ async def _load_upcoming(connection: AsyncConnection, repository_id: int) -> tup
     c = t.tasks.c
     query = (
         select(c.state)
-        .where(c.repository_id == repository_id, c.queued)
-        .order_by(c.priority, c.behind.desc(), c.created_at, c.number)
+        .where(c.repository_id == repository_id, t.in_queue)
+        .order_by(c.priority, c.dependents_depth.desc(), c.created_at, c.number)
         .limit(NEXT)
     )
     tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
@@ -98,7 +99,7 @@ def schedule_check(session: Session) -> None:
     The check runs in a transaction of its own, so that its errors cannot keep a task from being completed.
     """
     if session.policy.retrospective.after_tasks:
-        session.set_deadline(RETROSPECTIVE, RETROSPECTIVE, session.now)
+        session.set_deadline(DeadlineTarget(TargetKind.RETROSPECTIVE), RETROSPECTIVE, session.now)
 
 
 async def hold_if_due(session: Session) -> Retrospective | None:

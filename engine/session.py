@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents, audit_log, store
 from adapters.database.dependency_graph import TaskKey
+from adapters.database.jobs import EffectGroup
 from adapters.database.pending_writes import PendingWrites
 from adapters.database.repositories import RepositoryRow
 from config.repository import RepositoryConfig
@@ -18,6 +19,7 @@ from core.audit.events import Event
 from core.effects.base import AddReaction, Comment, Effect, UpsertCard, UpsertDigest
 from core.review.definition_of_done import wants_reviewer
 from core.signals.base import Signal
+from core.task.deadlines import DeadlineTarget
 from core.task.model import Task
 from engine.agent_states import roster
 
@@ -49,16 +51,16 @@ class Session:
         now: datetime,
         received_at: datetime | None,
         view_delay: timedelta,
-        sending_number: int | None,
+        sending: EffectGroup | None,
     ) -> None:
         """`received_at` is when the event that is being handled reached us.
 
-        `sending_number` is the number whose effects are being sent by the job that opened the transaction.
+        `sending` are the effects that the job that opened the transaction is sending.
         """
         self.connection = connection  # for reads that no pending write can change; other reads use `written`
         self.now = now
         self.received_at = received_at
-        self.writes = PendingWrites(repository.id, now, sending_number)
+        self.writes = PendingWrites(repository.id, now, sending)
         self.use_repository(repository)
         self.changed_tasks: set[int] = set()  # whose change may lead to a different assignment
         self.team_changed = False  # an agent was added, removed, changed, or became available or unavailable
@@ -119,9 +121,9 @@ class Session:
                 delay *= DETAIL_DELAY_FACTOR
             self.writes.save_effect(number, effect, delay)
 
-    def set_deadline(self, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
-        """Set one deadline; a later call for the same subject and kind moves it."""
-        self.writes.set_deadline(self.repository.id, subject, kind, due_at, attempt)
+    def set_deadline(self, target: DeadlineTarget, kind: str, due_at: datetime) -> None:
+        """Set one deadline; a later call for the same target and kind moves it."""
+        self.writes.set_deadline(self.repository.id, target, kind, due_at)
 
     def record_events(self, *events: Event) -> None:
         """Add events to the audit log, in order. `write_audit_log` appends them."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from adapters.database import dependency_graph, escalations, repositories, store, task_queue
 from adapters.database.database import Database
 from adapters.database.dependency_graph import TaskKey
-from adapters.database.jobs import JobQueue
+from adapters.database.jobs import EffectGroup, JobQueue
 from adapters.database.pending_writes import PendingWrites
 from core.assignment.stats import lines
 from core.audit.chain import events_with_changes
@@ -39,7 +39,7 @@ from core.signals.base import (
     PullSeen,
     Signal,
 )
-from core.task.deadlines import DeadlineKind
+from core.task.deadlines import DeadlineKind, DeadlineTarget, TargetKind, task_target
 from core.task.dependencies import Dependency, standing
 from core.task.labels import capabilities_of
 from core.task.model import Status, Task
@@ -50,7 +50,7 @@ from engine.readiness_inputs import surroundings, take_dependencies
 from engine.session import NoConfiguration, NumberedSignal, Session
 from engine.team_changes import change_team
 
-LOOK = "look"  # the subject `look:12`: something that the task depends on changed in another repository
+LOOK = "look"  # the kind of the deadline of a task that depends on something that changed in another repository
 
 _NO_SIGN_OF_LIFE = (
     IssueSeen
@@ -206,7 +206,7 @@ class UnitOfWork:
             session.writes.save_attempts(lines(before, task, session.now))
             await escalations.save(session.connection, before, task, decision.events, session.now)
         if task is not None and decision.deadlines is not None and (renew or task != before):
-            session.writes.replace_deadlines(f"task:{number}", decision.deadlines)
+            session.writes.replace_deadlines(task_target(number), decision.deadlines)
         session.record_events(*events_with_changes(decision.events, before, task))
         if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
             retrospectives.schedule_check(session)
@@ -249,7 +249,8 @@ class UnitOfWork:
                 await self.assign_queue()  # an agent may be free for the admitted tasks
         await session.write_audit_log()
         for repository_id, number in sorted(session.neighbours):
-            session.writes.set_deadline(repository_id, f"{LOOK}:{number}", LOOK, session.now)
+            target = DeadlineTarget(TargetKind.DEPENDENT, str(number))
+            session.writes.set_deadline(repository_id, target, LOOK, session.now)
         await session.written()
 
 
@@ -288,12 +289,11 @@ class UnitOfWorkFactory:
 
     @asynccontextmanager
     async def on(
-        self, repository_id: int, received_at: datetime | None = None, sending_number: int | None = None
+        self, repository_id: int, received_at: datetime | None = None, sending: EffectGroup | None = None
     ) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work on one repository; commit it at the end unless an exception leaves it.
 
-        `sending_number` is the number whose effects are being sent by the job that opens it: no other job is enqueued
-        for that number.
+        `sending` are the effects that the job that opens it is sending: no other job is enqueued for those.
 
         Raises `NoConfiguration` where we only observe, also for an unknown repository.
         """
@@ -301,7 +301,7 @@ class UnitOfWorkFactory:
             row = await repositories.load_repository(connection, repository_id, lock=True)
             if row is None or not row.active:
                 raise NoConfiguration(f"repository {repository_id}")
-            session = Session(connection, row, self.now(), received_at, self._view_delay, sending_number)
+            session = Session(connection, row, self.now(), received_at, self._view_delay, sending)
             unit = UnitOfWork(session)
             yield unit
             await unit.finish()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
@@ -12,13 +14,13 @@ from adapters.github.rate_limit import RateLimitContext
 from core.effects.base import UpsertDigest
 from core.effects.priority import SendPriority
 from core.signals.base import DeadlineDue, DependencyChanged, Signal
-from core.task.deadlines import DeadlineKind
+from core.task.deadlines import DeadlineKind, DeadlineTarget, TargetKind, task_target
 from engine import issue_reader, retrospectives
 from engine.config_sync import DIGEST, RECONCILE, REPOSITORY, WHOLE
 from engine.error_policy import next_poll_at, policy_for
 from engine.forecasts import ForecastService
 from engine.session import NoConfiguration
-from engine.unit_of_work import LOOK, UnitOfWorkFactory
+from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.prune import PRUNE, SERVICE_TARGET, prune_database
 from scheduler.reactions import read_reactions
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
@@ -32,9 +34,10 @@ async def handle_deadline(
     client: GitHubClient,
     forecasts: ForecastService | None,
     repository_id: int,
-    subject: str,
+    target: DeadlineTarget,
     kind: str,
     attempt: int,
+    payload: Mapping[str, Any],
     is_handled: IsHandled,
 ) -> None:
     """Handle one deadline. If that fails it is due again soon, so no deadline is lost.
@@ -42,32 +45,30 @@ async def handle_deadline(
     `is_heard` says whether deliveries of an event with an action are handled.
     """
     try:
-        if subject == REPOSITORY and kind == RECONCILE:
-            await _run_reconcile(work, client, forecasts, repository_id, attempt == WHOLE)
-        elif subject == retrospectives.RETROSPECTIVE:
+        if target == REPOSITORY and kind == RECONCILE:
+            await _run_reconcile(work, client, forecasts, repository_id, payload == WHOLE)
+        elif target.kind == TargetKind.RETROSPECTIVE:
             await _start_retrospective(work, repository_id)
-        elif subject == REPOSITORY and kind == DIGEST:
+        elif target == REPOSITORY and kind == DIGEST:
             await _update_digest(work, repository_id)
-        elif subject == SERVICE_TARGET and kind == PRUNE:
+        elif target == SERVICE_TARGET and kind == PRUNE:
             await prune_database(work)
-        elif subject == SERVICE_TARGET and kind == DISCOVER:
+        elif target == SERVICE_TARGET and kind == DISCOVER:
             await discover_repositories(work, client)
-        elif subject == REPOSITORY and kind == MOVED:
+        elif target == REPOSITORY and kind == MOVED:
             await update_renamed_repository(work, client, repository_id)
-        elif subject == SERVICE_TARGET and kind == REDELIVER:
+        elif target == SERVICE_TARGET and kind == REDELIVER:
             await request_redeliveries(work, client.app, is_handled)
-        elif subject.startswith("agent:"):
+        elif target.kind == TargetKind.AGENT:
             await _reassign_queue(work, repository_id)
-        elif subject.startswith(f"{LOOK}:"):
-            await _reevaluate_task(work, repository_id, int(subject.partition(":")[2]))
-        elif subject.startswith("task:"):
-            await _handle_task_deadline(
-                work, client, forecasts, repository_id, int(subject.removeprefix("task:")), kind, attempt
-            )
+        elif target.kind == TargetKind.DEPENDENT:
+            await _reevaluate_task(work, repository_id, int(target.id))
+        elif target.kind == TargetKind.TASK:
+            await _handle_task_deadline(work, client, forecasts, repository_id, int(target.id), kind, attempt)
     except Exception as error:
         retry_at = next_poll_at(error, work.now())
         async with work.database.transaction() as connection:
-            await store.set_deadline(connection, repository_id, subject, kind, retry_at, attempt)
+            await store.set_deadline(connection, repository_id, target, kind, retry_at, attempt, payload)
         raise
 
 
@@ -156,4 +157,4 @@ async def _handle_task_deadline(
             row = await repositories.load_repository(connection, repository_id)
             if row and row.active:
                 retry_at = work.now() + timedelta(hours=1)
-                await store.set_deadline(connection, repository_id, f"task:{number}", kind, retry_at, attempt)
+                await store.set_deadline(connection, repository_id, task_target(number), kind, retry_at, attempt)

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, DateTime, bindparam, case, literal, select
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from config.repository import Timeouts
-from core.task.deadlines import DeadlineKind
+from core.task.deadlines import DeadlineKind, TargetKind
 from engine.config_sync import RECONCILE, REPOSITORY
 from engine.unit_of_work import UnitOfWorkFactory
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 DOWNTIME_THRESHOLD = timedelta(minutes=2)  # a sweep is never this late while any replica runs
 GRACE_PERIOD = timedelta(minutes=2)  # enough for reconcile, and for lost deliveries to arrive again
 
-_IS_TASK_DEADLINE = t.deadlines.c.subject.startswith("task:")
+_IS_TASK_DEADLINE = t.deadlines.c.target_kind == TargetKind.TASK
 _OVERDUE_REPOSITORIES = (
     select(t.deadlines.c.repository_id).distinct().where(t.deadlines.c.due_at < bindparam("before"), _IS_TASK_DEADLINE)
 )

@@ -10,11 +10,12 @@ from sqlalchemy import delete
 from adapters.database import attempts as attempt_records
 from adapters.database import open_pulls, redeliveries, store
 from adapters.database import tables as t
+from core.task.deadlines import DeadlineTarget, TargetKind
 from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-SERVICE_TARGET = "service"  # the target of deadlines that belong to no repository
+SERVICE_TARGET = DeadlineTarget(TargetKind.SERVICE)  # of deadlines that belong to no repository
 PRUNE = "prune"
 INTERVAL = timedelta(days=1)
 # GitHub can redeliver for three days; a GUID must be known at least that long.

@@ -107,7 +107,7 @@ async def reconcile(
         await task_queue.update_depths(await unit.session.written(), row.id)
         # If the job that sends waiting effects was lost, this continues it.
         unsent = await store.unsent_numbers(await unit.session.written(), row.id, unit.session.now)
-        await work.jobs.defer_all(await unit.session.written(), [send_job(row.id, number) for number in unsent])
+        await work.jobs.defer_all(await unit.session.written(), [send_job(row.id, *group) for group in unsent])
         if full:
             await repositories.save_policy_fingerprint(
                 await unit.session.written(), row.id, work.policy_fingerprint, config_sha
@@ -124,7 +124,7 @@ def _github_state(node: IssueNode, graph_queries: ReferenceResolver) -> GitHubSt
             graph_queries.reference(home_key, f"{linked.repository.name_with_owner}#{linked.number}"): Dependency(
                 linked.closed, source
             )
-            for connection, source in ((blockers, Source.BLOCKER), (sub_issues, Source.PART))
+            for connection, source in ((blockers, Source.BLOCKED_BY), (sub_issues, Source.SUB_ISSUE))
             for linked in filter(None, connection.nodes)
         }
     return GitHubState(node.to_issue(), relations)

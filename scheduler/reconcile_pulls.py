@@ -120,7 +120,7 @@ async def _compare_branches(
         for base, sha in heads.items():
             base_pulls = [open_pull for open_pull in pulls_by_number.values() if open_pull.base == base]
             if any(
-                sha != (open_pull.trial and open_pull.trial.base_sha) or _has_other_base(open_pull, sha)
+                sha != (open_pull.trial_merge and open_pull.trial_merge.base_sha) or _has_other_base(open_pull, sha)
                 for open_pull in base_pulls
             ):
                 await unit.apply_all(await conflicts.update_base(unit.session, base, sha))

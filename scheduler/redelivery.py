@@ -70,8 +70,8 @@ async def _read_log(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsH
     async with work.database.autocommit() as connection:
         log_cursor = await redeliveries.load_cursor(connection)
     since = work.now() - REDELIVERY_WINDOW
-    if log_cursor.read_to:
-        since = max(since, log_cursor.read_to - LOG_DELAY)
+    if log_cursor.complete_until:
+        since = max(since, log_cursor.complete_until - LOG_DELAY)
     for _ in range(MAX_PAGES):
         try:
             page, cursor = await app.list_hook_deliveries(log_cursor.cursor)
@@ -79,14 +79,14 @@ async def _read_log(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsH
             if log_cursor.cursor is None:
                 raise
             log.info("delivery_log_rescan")  # GitHub no longer knows that position
-            log_cursor = LogCursor(log_cursor.read_to, log_cursor.read_at)
+            log_cursor = LogCursor(log_cursor.complete_until, log_cursor.read_at)
             continue
-        scan_started_at = log_cursor.newest or (page[0].delivered_at if page else None)
+        scan_started_at = log_cursor.scan_started_at or (page[0].delivered_at if page else None)
         is_last_page = cursor is None or not page or page[-1].delivered_at < since
         if is_last_page:
-            log_cursor = LogCursor(scan_started_at or log_cursor.read_to, work.now())
+            log_cursor = LogCursor(scan_started_at or log_cursor.complete_until, work.now())
         else:
-            log_cursor = LogCursor(log_cursor.read_to, log_cursor.read_at, scan_started_at, cursor)
+            log_cursor = LogCursor(log_cursor.complete_until, log_cursor.read_at, scan_started_at, cursor)
         async with work.database.transaction() as connection:
             await _save_page(
                 connection, [delivery for delivery in page if delivery.delivered_at >= since], is_handled, work.now()
@@ -144,7 +144,7 @@ async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webho
     """
     async with work.database.autocommit() as connection:
         await redeliveries.record_request(
-            connection, webhook.guid, webhook.asked + 1, work.now() + backoff(webhook.asked + 1)
+            connection, webhook.guid, webhook.attempts + 1, work.now() + backoff(webhook.attempts + 1)
         )
     try:
         await app.redeliver(webhook.delivery_id)
@@ -152,9 +152,9 @@ async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webho
         policy = policy_for(error)
         if not policy.counts or isinstance(error, Unauthorised):  # it was not done, and the delivery is not the cause
             async with work.database.autocommit() as connection:
-                await redeliveries.record_request(connection, webhook.guid, webhook.asked, work.now())
+                await redeliveries.record_request(connection, webhook.guid, webhook.attempts, work.now())
             raise
-        if next_retry_at(error, webhook.asked + 1, work.now(), 0.5) is None:
+        if next_retry_at(error, webhook.attempts + 1, work.now(), 0.5) is None:
             _log_dead_webhook(webhook, str(error))
             async with work.database.autocommit() as connection:
                 await redeliveries.mark_dead(connection, webhook.guid, str(error)[:200])
@@ -173,7 +173,7 @@ def _log_dead_webhook(webhook: UndeliveredWebhook, reason: str) -> None:
         delivery=webhook.guid,
         event_name=webhook.event,
         action=webhook.action,
-        asked=webhook.asked,
+        asked=webhook.attempts,
         failed_at=webhook.failed_at.isoformat(),
         reason=reason,
     )

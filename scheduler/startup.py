@@ -80,7 +80,6 @@ async def _save_repositories(work: UnitOfWorkFactory, client: GitHubClient, inst
             if not repository.archived:
                 stored = await repositories.load_repository(connection, repository.id)
                 is_unchanged = stored is not None and stored.policy_fingerprint == work.policy_fingerprint != ""
-                await store.set_deadline(
-                    connection, repository.id, REPOSITORY, RECONCILE, work.now(), 0 if is_unchanged else WHOLE
-                )
+                payload = {} if is_unchanged else WHOLE
+                await store.set_deadline(connection, repository.id, REPOSITORY, RECONCILE, work.now(), payload=payload)
     return len(listed)

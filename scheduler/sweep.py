@@ -6,12 +6,13 @@ from sqlalchemy import RowMapping, bindparam, delete, select, tuple_
 
 from adapters.database import tables as t
 from adapters.database.jobs import DUE, URGENT_SEND, JobRequest, delivery_job, issue_lock, retry_key, send_job
+from core.task.deadlines import TargetKind
 from engine.unit_of_work import UnitOfWorkFactory
 
 BATCH_SIZE = 200  # rows per transaction; the next batch follows at once
 
 
-_KEY = (t.deadlines.c.repository_id, t.deadlines.c.subject, t.deadlines.c.kind)
+_KEY = tuple(t.deadlines.primary_key.columns)
 _DUE = (
     select(*_KEY)
     .where(t.deadlines.c.due_at <= bindparam("now"))
@@ -20,6 +21,9 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _TAKE_DUE = delete(t.deadlines).where(tuple_(*_KEY).in_(_DUE)).returning(t.deadlines)
+
+
+_ARGUMENTS = ("repository_id", "target_kind", "target_id", "kind", "attempt", "payload")
 
 
 async def sweep(work: UnitOfWorkFactory) -> int:
@@ -42,11 +46,10 @@ async def _enqueue_batch(work: UnitOfWorkFactory) -> int:
 
 
 def _job(row: RowMapping) -> JobRequest:
-    repository_id, subject, number = row["repository_id"], row["subject"], row["attempt"]
-    target_kind, _, target_id = subject.partition(":")
-    if target_kind == "outbox":  # here the number of the effect's task is in place of an attempt
-        return send_job(repository_id, number, urgent=row["kind"] == URGENT_SEND)
-    if target_kind == "delivery":
-        return delivery_job(retry_key(target_id))
-    arguments = {"repository_id": repository_id, "subject": subject, "kind": row["kind"], "attempt": number}
-    return JobRequest(DUE, issue_lock(repository_id, target_id or target_kind), arguments)
+    repository_id, kind, id_ = row["repository_id"], row["target_kind"], row["target_id"]
+    if kind == TargetKind.EFFECT:
+        return send_job(repository_id, **row["payload"], urgent=row["kind"] == URGENT_SEND)
+    if kind == TargetKind.DELIVERY:
+        return delivery_job(retry_key(id_))
+    arguments = {name: row[name] for name in _ARGUMENTS}
+    return JobRequest(DUE, issue_lock(repository_id, id_ or kind), arguments)

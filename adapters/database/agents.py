@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from core.assignment.agent_state import AgentRecord, AgentStateChange, StateChangeKind
 from core.circuit_breaker import Circuit
+from core.task.deadlines import DeadlineTarget, TargetKind
 
 AGENT_BACKOFF = "cool"  # the deadline of an agent that has to be looked at again
 
 
-def agent_subject(name: str) -> str:
-    """The subject of an agent's deadlines."""
-    return f"agent:{name}"
+def agent_target(name: str) -> DeadlineTarget:
+    """The target of an agent's deadlines."""
+    return DeadlineTarget(TargetKind.AGENT, name)
 
 
 # How many tasks each agent is at work on, reviews among them.
@@ -37,10 +38,10 @@ _TEAM = text(
     SELECT
         (SELECT jsonb_object_agg(agent, tasks) FROM ({_TASK_COUNTS_SQL}) AS held) AS holding,
         (SELECT jsonb_agg(to_jsonb(a)) FROM agents AS a WHERE a.repository_id = :repository) AS records,
-        (SELECT jsonb_agg(to_jsonb(c)) FROM circuits AS c) AS circuits
+        (SELECT jsonb_agg(to_jsonb(c)) FROM circuit_breakers AS c) AS circuits
     """  # noqa: S608 - of constants alone
 )
-_CIRCUITS = select(t.circuits)
+_CIRCUITS = select(t.circuit_breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,12 @@ def _timestamps(row: Mapping[str, Any], names: Collection[str]) -> dict[str, dat
 
 
 def _record_from_row(row: Mapping[str, Any]) -> AgentRecord:
-    timestamps = _timestamps(row, ("seen_at", "failed_at", "cooling_until"))
+    timestamps = _timestamps(row, ("seen_at", "last_failure_at", "backoff_until"))
     return AgentRecord(
         **timestamps,
-        failed_reason=row["failed_reason"] or "",
+        last_failure_reason=row["last_failure_reason"] or "",
         failures=row["failures"],
-        cooling_reason=row["cooling_reason"] or "",
+        backoff_reason=row["backoff_reason"] or "",
         assigned=row["assigned"],
     )
 
@@ -101,11 +102,11 @@ async def save_state_change(connection: AsyncConnection, repository_id: int, cha
         case StateChangeKind.DELIVERED:
             values = {"seen_at": change.at, "failures": 0}
         case StateChangeKind.FAILED:
-            values = {"failed_at": change.at, "failed_reason": change.reason, "failures": 1}
+            values = {"last_failure_at": change.at, "last_failure_reason": change.reason, "failures": 1}
         case StateChangeKind.COOLING:
-            values = {"cooling_until": change.until, "cooling_reason": change.reason}
+            values = {"backoff_until": change.until, "backoff_reason": change.reason}
         case StateChangeKind.RESUMED:
-            values = dict.fromkeys(("failed_at", "failed_reason", "cooling_until", "cooling_reason"))
+            values = dict.fromkeys(("last_failure_at", "last_failure_reason", "backoff_until", "backoff_reason"))
             values["failures"] = 0
     statement = insert(t.agents).values(repository_id=repository_id, name=change.agent, **values)
     if change.turn is StateChangeKind.FAILED:
@@ -120,7 +121,7 @@ async def load_circuits(connection: AsyncConnection) -> dict[str, Circuit]:
 
 async def lock_circuit(connection: AsyncConnection, name: str) -> Circuit:
     """One circuit, ours until the transaction ends if it is kept already."""
-    query = select(t.circuits).where(t.circuits.c.name == name).with_for_update()
+    query = select(t.circuit_breakers).where(t.circuit_breakers.c.name == name).with_for_update()
     row = (await connection.execute(query)).mappings().first()
     return _circuit_from_row(dict(row)) if row else Circuit(name)
 
@@ -128,7 +129,7 @@ async def lock_circuit(connection: AsyncConnection, name: str) -> Circuit:
 async def save_circuit(connection: AsyncConnection, circuit: Circuit) -> None:
     """Keep a circuit; one that is as good as new needs no row."""
     if circuit == Circuit(circuit.name):
-        await connection.execute(delete(t.circuits).where(t.circuits.c.name == circuit.name))
+        await connection.execute(delete(t.circuit_breakers).where(t.circuit_breakers.c.name == circuit.name))
         return
     values = {
         "failures": circuit.failures,
@@ -137,5 +138,5 @@ async def save_circuit(connection: AsyncConnection, circuit: Circuit) -> None:
         "probe_at": circuit.probe_at,
         "reason": circuit.reason,
     }
-    statement = insert(t.circuits).values(name=circuit.name, **values)
+    statement = insert(t.circuit_breakers).values(name=circuit.name, **values)
     await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))

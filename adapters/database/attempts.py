@@ -70,8 +70,8 @@ async def durations(connection: AsyncConnection, repository_id: int, now: dateti
     """How long the latest attempts of a repository took from hand-over to pull request, in seconds."""
     a = t.attempts.c
     latest = (
-        select(func.extract("epoch", a.handed_in_at - a.started_at))
-        .where(a.repository_id == repository_id, a.role == Role.IMPLEMENT.value, a.handed_in_at.is_not(None))
+        select(func.extract("epoch", a.pull_opened_at - a.started_at))
+        .where(a.repository_id == repository_id, a.role == Role.IMPLEMENT.value, a.pull_opened_at.is_not(None))
         .where(a.started_at >= now - WINDOW)
         .order_by(a.started_at.desc(), a.task.desc(), a.attempt.desc())
         .limit(MAX_DURATIONS)

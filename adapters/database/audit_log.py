@@ -20,13 +20,13 @@ BATCH_SIZE = 2_000  # lines that are read together when all are
 
 _e = t.events.c
 _COLUMNS = (_e.type, _e.task, _e.occurred_at, _e.agent, _e.attempt, _e.actor, _e.payload, _e.changes)
-_LAST = select(_e.place, _e.hash).where(_e.repository_id == bindparam("repository")).order_by(_e.place.desc()).limit(1)
+_LAST = select(_e.seq, _e.hash).where(_e.repository_id == bindparam("repository")).order_by(_e.seq.desc()).limit(1)
 
 
 async def load_chain_end(connection: AsyncConnection, repository_id: int) -> tuple[int, str]:
-    """Place and hash of the last line."""
+    """Seq and hash of the last line."""
     row = (await connection.execute(_LAST, {"repository": repository_id})).first()
-    return (row.place, row.hash) if row else (0, FIRST)
+    return (row.seq, row.hash) if row else (0, FIRST)
 
 
 async def append(connection: AsyncConnection, repository_id: int, events: Sequence[Event]) -> None:
@@ -126,14 +126,14 @@ async def _read_all(connection: AsyncConnection, repository_id: int) -> AsyncIte
     last_seq = 0
     while True:
         query = (
-            select(*_COLUMNS, _e.place, _e.hash)
-            .where(_e.repository_id == repository_id, _e.place > last_seq)
-            .order_by(_e.place)
+            select(*_COLUMNS, _e.seq, _e.hash)
+            .where(_e.repository_id == repository_id, _e.seq > last_seq)
+            .order_by(_e.seq)
             .limit(BATCH_SIZE)
         )
         rows = (await connection.execute(query)).all()
         for row in rows:
-            yield row.place, row.hash, _event_from_row(row)
+            yield row.seq, row.hash, _event_from_row(row)
         if len(rows) < BATCH_SIZE:
             return
-        last_seq = rows[-1].place
+        last_seq = rows[-1].seq

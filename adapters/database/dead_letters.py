@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.jobs import JobQueue, delivery_job, send_job
-from adapters.database.redeliveries import UNDELIVERED_WEBHOOKS
 from core.dead_letter import DeadLetter
 from core.effects.base import Notify, StartAgent
 from core.text_safety.sanitize import mask_secrets, one_line
@@ -22,10 +21,10 @@ MAX_PARSED_BYTES = 200_000  # bytes of a delivery; a larger one is not read only
 # A start that was given up ended its attempt with it: to send it now would wake an agent for no attempt.
 _NOT_RETRYABLE = (StartAgent.__name__,)
 
-_o, _d, _m = t.outbox.c, t.deliveries.c, UNDELIVERED_WEBHOOKS.c
-_DEAD_EFFECT = _o.state == "parked"
+_o, _d, _m = t.outbox.c, t.deliveries.c, t.undelivered_webhooks.c
+_DEAD_EFFECT = _o.state == "dead"
 _DEAD_DELIVERY = (_d.handled_at.is_not(None), _d.error.is_not(None))
-_DEAD_WEBHOOK = _m.state == "parked"
+_DEAD_WEBHOOK = _m.state == "dead"
 
 
 async def count_dead_letters(connection: AsyncConnection) -> tuple[int, int, int]:
@@ -54,13 +53,13 @@ async def task_dead_letters(connection: AsyncConnection, repository_id: int, num
 
 async def all_dead_letters(connection: AsyncConnection) -> list[DeadLetter]:
     """All that was given up anywhere, oldest first; what never came among it, which belongs to no repository yet."""
-    rows = await connection.execute(select(UNDELIVERED_WEBHOOKS).where(_DEAD_WEBHOOK))
+    rows = await connection.execute(select(t.undelivered_webhooks).where(_DEAD_WEBHOOK))
     webhooks = [
         DeadLetter(
             row.guid,
             _describe_event("never came: ", row.event, row.action),
             None,
-            row.asked,
+            row.attempts,
             one_line(row.status, 300),
             row.failed_at,
         )
@@ -71,7 +70,7 @@ async def all_dead_letters(connection: AsyncConnection) -> list[DeadLetter]:
 
 
 async def _dead_effects(connection: AsyncConnection, *where: Any) -> list[DeadLetter]:
-    columns = (_o.id, _o.number, _o.kind, _o.key, _o.payload, _o.tries, _o.error, _o.created_at)
+    columns = (_o.id, _o.issue_number, _o.kind, _o.key, _o.payload, _o.attempts, _o.error, _o.created_at)
     query = (
         select(*columns, t.repositories.c.full_name)
         .join(t.repositories, t.repositories.c.id == _o.repository_id)
@@ -82,8 +81,8 @@ async def _dead_effects(connection: AsyncConnection, *where: Any) -> list[DeadLe
         DeadLetter(
             which=str(row.id),
             what=_describe_effect(row.kind, row.key, row.payload),
-            number=row.number if row.number > 0 else None,
-            tries=row.tries,
+            number=row.issue_number or None,
+            attempts=row.attempts,
             error=_clean_error(row.error),
             at=row.created_at,
             repository=row.full_name,
@@ -94,7 +93,7 @@ async def _dead_effects(connection: AsyncConnection, *where: Any) -> list[DeadLe
 
 async def _dead_deliveries(connection: AsyncConnection, *where: Any) -> list[DeadLetter]:
     payload = case((func.octet_length(_d.payload) <= MAX_PARSED_BYTES, _d.payload)).label("payload")
-    columns = (_d.guid, _d.event, _d.action, _d.tries, _d.error, _d.received_at, payload)
+    columns = (_d.guid, _d.event, _d.action, _d.attempts, _d.error, _d.received_at, payload)
     query = (
         select(*columns, t.repositories.c.full_name)
         .outerjoin(t.repositories, t.repositories.c.id == _d.repository_id)
@@ -106,7 +105,7 @@ async def _dead_deliveries(connection: AsyncConnection, *where: Any) -> list[Dea
             which=row.guid,
             what=_describe_event("delivery ", row.event, row.action),
             number=_issue_number(row.payload),
-            tries=row.tries,
+            attempts=row.attempts,
             error=_clean_error(row.error),
             at=row.received_at,
             repository=row.full_name or "",
@@ -151,7 +150,7 @@ async def retry_all(
     """
     effects = update(t.outbox).where(_DEAD_EFFECT, _o.kind.not_in(_NOT_RETRYABLE))
     deliveries = update(t.deliveries).where(*_DEAD_DELIVERY)
-    webhooks = update(UNDELIVERED_WEBHOOKS).where(_DEAD_WEBHOOK)
+    webhooks = update(t.undelivered_webhooks).where(_DEAD_WEBHOOK)
     if dead_letter_id is not None:
         number = (
             int(dead_letter_id)
@@ -162,17 +161,19 @@ async def retry_all(
         deliveries, webhooks = deliveries.where(_d.guid == dead_letter_id), webhooks.where(_m.guid == dead_letter_id)
     elif not include_all:
         effects = effects.where(_o.kind == Notify.__name__)
-    # A try is counted already, so that the next one looks first whether it is in the world after all.
-    reset_effects = effects.values(state="waiting", tries=1, not_before=None, error=None)
-    rows = (await connection.execute(reset_effects.returning(_o.repository_id, _o.number))).all()
-    keys = sorted({(row.repository_id, row.number) for row in rows})
+    # One attempt is counted already, so that the next one first looks whether the effect was carried out after all.
+    reset_effects = effects.values(state="pending", attempts=1, not_before=None, error=None)
+    rows = (await connection.execute(reset_effects.returning(_o.repository_id, _o.issue_number, _o.channel))).all()
+    keys = sorted({tuple(row) for row in rows}, key=lambda key: (key[0], key[1] or 0, key[2] or ""))
     await jobs.defer_all(connection, [send_job(*key) for key in keys])
     if dead_letter_id is None and not include_all:
         return len(rows)
-    reset_deliveries = deliveries.values(handled_at=None, tries=0, error=None).returning(_d.guid, _d.ordering_key)
+    reset_deliveries = deliveries.values(handled_at=None, attempts=0, error=None).returning(_d.guid, _d.ordering_key)
     delivery_rows = (await connection.execute(reset_deliveries)).all()
     await jobs.defer_all(connection, [delivery_job(row.ordering_key) for row in delivery_rows])
-    webhook_rows = await connection.execute(webhooks.values(state="waiting", asked=0, ask_at=now).returning(_m.guid))
+    webhook_rows = await connection.execute(
+        webhooks.values(state="pending", attempts=0, next_attempt_at=now).returning(_m.guid)
+    )
     return len(rows) + len(delivery_rows) + len(webhook_rows.all())
 
 
@@ -185,6 +186,6 @@ async def discard(connection: AsyncConnection, dead_letter_id: str) -> bool:
         update(t.deliveries).where(*_DEAD_DELIVERY, _d.guid == dead_letter_id).values(error=None)
     )
     webhook_result = await connection.execute(
-        delete(UNDELIVERED_WEBHOOKS).where(_DEAD_WEBHOOK, _m.guid == dead_letter_id)
+        delete(t.undelivered_webhooks).where(_DEAD_WEBHOOK, _m.guid == dead_letter_id)
     )
     return delivery_result.rowcount + webhook_result.rowcount > 0

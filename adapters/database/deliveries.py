@@ -147,7 +147,7 @@ def _delivery_from_row(row: RowMapping | None) -> StoredDelivery | None:
         installation_id=row[_D.installation_id],
         payload=row["payload"] or b"",
         received_at=row[_D.received_at],
-        attempts=row[_D.tries],
+        attempts=row[_D.attempts],
         handled=row[_D.handled_at] is not None,
     )
 
@@ -165,5 +165,5 @@ async def load_payload(database: Database, guid: str) -> bytes:
 
 
 async def update_delivery(connection: AsyncConnection, guid: str, **values: Any) -> None:
-    """Note what became of a delivery (`handled_at`, `tries`, `error`), or under which ordering key it goes on."""
+    """Note what became of a delivery (`handled_at`, `attempts`, `error`), or under which ordering key it goes on."""
     await connection.execute(_UPDATE_DELIVERY, {"which": guid, **values})

@@ -58,7 +58,7 @@ async def load_open_graph(connection: AsyncConnection, repository_id: int) -> Gr
             select(t.tasks.c.number).where(
                 t.tasks.c.repository_id == repository_id,
                 t.tasks.c.status.in_(OPEN_STATUSES),
-                t.tasks.c.withdrawn.is_(False),
+                t.tasks.c.untracked.is_(False),
             )
         )
     ).scalars()
@@ -67,7 +67,7 @@ async def load_open_graph(connection: AsyncConnection, repository_id: int) -> Gr
         select(t.dependencies.c.number, t.dependencies.c.reference).where(
             t.dependencies.c.repository_id == repository_id,
             t.dependencies.c.reference.startswith("#"),
-            t.dependencies.c.source != Source.LIFTED.value,
+            t.dependencies.c.source != Source.REMOVED.value,
         )
     )
     for number, reference in rows:
@@ -111,13 +111,13 @@ async def _open_dependencies(connection: AsyncConnection, keys: Iterable[TaskKey
     conditions = (
         tuple_(tasks.c.repository_id, tasks.c.number).in_(key_list),
         tasks.c.status.in_(OPEN_STATUSES),
-        tasks.c.withdrawn.is_(False),
+        tasks.c.untracked.is_(False),
     )
     declared = (
         select(d.c.repository_id, d.c.number, d.c.reference, d.c.source).join(tasks, join_condition).where(*conditions)
     )
     # What we hold by forecast goes on when the other stops for whatever reason, so it can be part of no cycle.
-    queued = select(tasks.c.repository_id, tasks.c.number, _queued_after, literal(Source.BEHIND.value)).where(
+    queued = select(tasks.c.repository_id, tasks.c.number, _queued_after, literal(Source.QUEUED_AFTER.value)).where(
         *conditions, _queued_after != "", _held_by != ""
     )
     rows = await connection.execute(declared.union_all(queued).order_by("reference"))
@@ -136,7 +136,7 @@ async def load_finished(
             t.tasks.c.repository_id,
             t.tasks.c.number,
             t.tasks.c.status,
-            t.tasks.c.withdrawn,
+            t.tasks.c.untracked,
             t.tasks.c.state["issue_open"].as_boolean(),
         ).where(tuple_(t.tasks.c.repository_id, t.tasks.c.number).in_(list(references_by_key)))
     )
@@ -250,7 +250,7 @@ async def _duplicates(
             t.tasks.c.repository_id == repository_id,
             t.tasks.c.fingerprint == fingerprint,
             condition,
-            t.tasks.c.withdrawn.is_(False),
+            t.tasks.c.untracked.is_(False),
             t.tasks.c.status.not_in([Status.DONE.value, Status.FAILED.value]),
         )
         .order_by(t.tasks.c.number)

@@ -26,7 +26,7 @@ async def save(
         resolution = next(
             (event.payload.get("how") for event in events if event.type is EventType.ESCALATION_ENDED), "fixed"
         )
-        await connection.execute(_update_open(after, previous).values(ended_at=now, how=resolution))
+        await connection.execute(_update_open(after, previous).values(ended_at=now, resolution=resolution))
     if current is None:
         return
     if previous is None or previous.key != current.key:
@@ -51,9 +51,9 @@ def _update_open(task: Task, escalation: Escalation) -> Any:
 def _values(escalation: Escalation) -> dict[str, Any]:
     return {
         "reason": escalation.reason,
-        "tried": list(escalation.tried),
+        "attempted": list(escalation.tried),
         "steps": list(escalation.steps),
-        "called": list(escalation.called),
+        "notified": list(escalation.called),
         "delivered_at": escalation.delivered_at,
         "next_at": escalation.next_at,
         "acknowledged_at": escalation.acknowledged_at,

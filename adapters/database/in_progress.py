@@ -18,7 +18,7 @@ _IN_PROGRESS = select(
     t.tasks.c.status,
     t.tasks.c.priority,
     t.tasks.c.agent,
-    func.coalesce(t.tasks.c.queued, False).label("in_line"),
+    func.coalesce(t.in_queue, False).label("in_line"),
     and_(_state["held"].astext.is_(None), _state["issue_open"].as_boolean()).label("free"),
     _state["flags"].label("flags"),
     or_(
@@ -30,8 +30,8 @@ _IN_PROGRESS = select(
     _state["forecast"]["files"].label("foreseen"),
 ).where(
     t.tasks.c.repository_id == bindparam("repository"),
-    t.tasks.c.withdrawn.is_(False),
-    or_(t.tasks.c.status.in_(_ACTIVE_STATUSES), and_(t.tasks.c.queued, t.tasks.c.attempt > 0)),
+    t.tasks.c.untracked.is_(False),
+    or_(t.tasks.c.status.in_(_ACTIVE_STATUSES), and_(t.in_queue, t.tasks.c.attempt > 0)),
 )
 
 

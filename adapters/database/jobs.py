@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import procrastinate
@@ -24,7 +24,7 @@ from adapters.database.database import IDLE_SECONDS
 
 DELIVERY = "delivery"  # handle the deliveries that wait under one ordering key
 DUE = "due"  # handle one deadline that has come due
-SEND = "send"  # send what waits in the outbox for one task
+SEND = "send"  # send the pending effects of one issue or channel
 URGENT_SEND = "urgent send"  # the kind of a deadline after which an urgent effect is sent (`Lane.is_urgent`)
 
 MAIN = "default"
@@ -107,6 +107,13 @@ async def _enable_autocommit(connection: psycopg.AsyncConnection) -> None:
     await connection.set_autocommit(True)
 
 
+class EffectGroup(NamedTuple):
+    """Effects that one job sends in order: those of an issue (0: of the repository itself), or those of a channel."""
+
+    issue_number: int | None = None
+    channel: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """A job that is asked for: which, behind which lock, and what it is told."""
@@ -175,11 +182,9 @@ def issue_lock(repository_id: int, number: int | str) -> str:
     return f"issue:{repository_id}:{number}"
 
 
-def send_lock(repository_id: int, number: int) -> str:
-    """The effects of one task are sent in order; so are the messages of one channel (`Notify.place`), of all tasks."""
-    if number < 0:
-        return f"{CHANNEL}{-number}"
-    return f"send:{repository_id}:{number}"
+def send_lock(repository_id: int, issue_number: int | None, channel: str | None = None) -> str:
+    """The effects of one issue are sent in order; so are the messages of one channel, of all repositories."""
+    return f"send:{repository_id}:{issue_number}" if channel is None else f"{CHANNEL}{channel}"
 
 
 def delivery_job(key: str) -> JobRequest:
@@ -192,8 +197,9 @@ def retry_key(guid: str) -> str:
     return f"delivery:{guid}"
 
 
-def send_job(repository_id: int, number: int, *, urgent: bool = False) -> JobRequest:
-    """The job that sends what waits for one task; `urgent` as in `Lane.is_urgent`."""
-    return JobRequest(
-        SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number}, urgent
-    )
+def send_job(
+    repository_id: int, issue_number: int | None, channel: str | None = None, *, urgent: bool = False
+) -> JobRequest:
+    """The job that sends the pending effects of one issue, or of one channel; `urgent` as in `Lane.is_urgent`."""
+    arguments = {"repository_id": repository_id, "issue_number": issue_number, "channel": channel}
+    return JobRequest(SEND, send_lock(repository_id, issue_number, channel), arguments, urgent)

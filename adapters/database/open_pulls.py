@@ -22,7 +22,7 @@ MAX_PULLS = 1000  # pull requests that are compared with each other, the newest
 _TRIAL = TypeAdapter(TrialMerge)
 _FILES = TypeAdapter(tuple[FileConflict, ...])
 
-_o, _p = t.flights.c, t.pairs.c
+_o, _p = t.open_pulls.c, t.pull_pairs.c
 _IS_PULL_OF_TASK = and_(t.tasks.c.repository_id == _o.repository_id, t.tasks.c.number == _o.task)
 _PULL = t.tasks.c.state["pull"]
 # The task looks for a verdict on this head, or has to look again because a person let something pass for a while.
@@ -31,20 +31,8 @@ _NEEDS_MERGE_RESULT = or_(
     func.coalesce(t.tasks.c.state["ignored"], cast("{}", JSONB)) != cast("{}", JSONB),
 )
 _COLUMNS = (
-    *(
-        _o.number,
-        _o.task,
-        _o.title,
-        _o.branch,
-        _o.base,
-        _o.head_sha,
-        _o.url,
-        _o.author,
-        _o.opened_at,
-        _o.draft,
-        _o.trial,
-        _o.shown,
-    ),
+    *(_o.number, _o.task, _o.title, _o.branch, _o.base, _o.head_sha, _o.url, _o.author, _o.opened_at, _o.draft),
+    *(_o.trial_merge, _o.check_fingerprint),
     t.tasks.c.agent,
     t.tasks.c.priority,
     t.tasks.c.state["waits_for"].label("waits_for"),
@@ -54,12 +42,12 @@ _COLUMNS = (
 )
 _OPEN_PULLS = (
     select(*_COLUMNS)
-    .select_from(t.flights.outerjoin(t.tasks, _IS_PULL_OF_TASK))
+    .select_from(t.open_pulls.outerjoin(t.tasks, _IS_PULL_OF_TASK))
     .where(
         _o.repository_id == bindparam("repository"),
         _o.open,
         or_(bindparam("base", type_=Text).is_(None), _o.base == bindparam("base", type_=Text)),
-        or_(_o.task.is_(None), and_(t.tasks.c.pull_number == _o.number, t.tasks.c.withdrawn.is_(False))),
+        or_(_o.task.is_(None), and_(t.tasks.c.pull_number == _o.number, t.tasks.c.untracked.is_(False))),
     )
     .order_by(_o.number.desc())
     .limit(MAX_PULLS)
@@ -74,11 +62,11 @@ async def list_open(connection: AsyncConnection, repository_id: int, base: str |
 
 
 def _pull_from_row(row: dict[str, Any]) -> OpenPull:
-    trial, priority = row.pop("trial"), row.pop("priority")
+    trial, priority = row.pop("trial_merge"), row.pop("priority")
     dependencies, checks = row.pop("waits_for") or (), row.pop("checks")
     return OpenPull(
         **row,
-        trial=_TRIAL.validate_python(trial) if trial is not None else None,
+        trial_merge=_TRIAL.validate_python(trial) if trial is not None else None,
         rank=Priority(priority).rank if priority else Priority.P2.rank,
         needs=tuple(int(reference[1:]) for reference in dependencies if reference.startswith("#")),
         passed=checks in (None, ChecksState.SUCCESS, ChecksState.NONE),
@@ -112,9 +100,9 @@ async def load_all(connection: AsyncConnection, repository_id: int) -> dict[int,
 
 
 async def pulls_of_tasks(connection: AsyncConnection, repository_id: int) -> dict[int, Task]:
-    """The tasks whose pull request is open as far as we know, by its number; withdrawn ones left out."""
+    """The tasks whose pull request is open as far as we know, by its number; untracked ones left out."""
     query = select(t.tasks.c.state).where(
-        t.tasks.c.repository_id == repository_id, t.tasks.c.withdrawn.is_(False), _PULL["open"].as_boolean()
+        t.tasks.c.repository_id == repository_id, t.tasks.c.untracked.is_(False), _PULL["open"].as_boolean()
     )
     tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
     return {task.pull.number: task for task in tasks if task.pull}
@@ -137,12 +125,12 @@ async def upsert(connection: AsyncConnection, repository_id: int, task: int | No
     }
     conditions = (_o.repository_id == repository_id, _o.number == facts.number)
     existing = select(_o.head_sha, _o.base, _o.open, _o.updated_at).where(*conditions).cte("known")
-    statement = insert(t.flights).values(repository_id=repository_id, number=facts.number, **values)
+    statement = insert(t.open_pulls).values(repository_id=repository_id, number=facts.number, **values)
     excluded = statement.excluded
     has_same_commits = and_(_o.head_sha == excluded.head_sha, _o.base == excluded.base)
     preserved = {
-        "trial": case((has_same_commits, _o.trial), else_=null()),
-        "shown": case((has_same_commits, _o.shown), else_=""),
+        "trial_merge": case((has_same_commits, _o.trial_merge), else_=null()),
+        "check_fingerprint": case((has_same_commits, _o.check_fingerprint), else_=""),
     }
     upsert_statement = statement.on_conflict_do_update(
         index_elements=["repository_id", "number"],
@@ -160,26 +148,28 @@ async def save_trial_merges(connection: AsyncConnection, repository_id: int, tri
     """Keep how heads merged with their base."""
     for number, trial in trials.items():
         await connection.execute(
-            update(t.flights)
+            update(t.open_pulls)
             .where(_o.repository_id == repository_id, _o.number == number)
-            .values(trial=_TRIAL.dump_python(trial, mode="json"))
+            .values(trial_merge=_TRIAL.dump_python(trial, mode="json"))
         )
 
 
 async def set_check_fingerprint(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> None:
     """Keep what the check of a pull request without a task says."""
     where = (_o.repository_id == repository_id, _o.number == number)
-    await connection.execute(update(t.flights).where(*where).values(shown=fingerprint))
+    await connection.execute(update(t.open_pulls).where(*where).values(check_fingerprint=fingerprint))
 
 
 async def load_pairs(
     connection: AsyncConnection, repository_id: int, numbers: Collection[int] | None = None
 ) -> list[PullPair]:
     """The pairs that change a file in common; with `of` only those that one of these is part of."""
-    query = select(_p.one, _p.other, _p.one_sha, _p.other_sha, _p.files).where(_p.repository_id == repository_id)
+    query = select(_p.low_number, _p.high_number, _p.low_sha, _p.high_sha, _p.files).where(
+        _p.repository_id == repository_id
+    )
     if numbers is not None:
-        query = query.where(or_(_p.one.in_(numbers), _p.other.in_(numbers)))
-    rows = await connection.execute(query.order_by(_p.one, _p.other))
+        query = query.where(or_(_p.low_number.in_(numbers), _p.high_number.in_(numbers)))
+    rows = await connection.execute(query.order_by(_p.low_number, _p.high_number))
     return [PullPair(*row[:4], _FILES.validate_python(row.files)) for row in rows]
 
 
@@ -188,31 +178,32 @@ async def save_pairs(connection: AsyncConnection, repository_id: int, pull_pairs
     rows = [
         {
             "repository_id": repository_id,
-            "one": pair.one,
-            "other": pair.other,
-            "one_sha": pair.one_sha,
-            "other_sha": pair.other_sha,
+            "low_number": pair.low_number,
+            "high_number": pair.high_number,
+            "low_sha": pair.low_sha,
+            "high_sha": pair.high_sha,
             "files": _FILES.dump_python(pair.files, mode="json"),
         }
         for pair in pull_pairs
     ]
     if rows:
-        statement = insert(t.pairs)
-        updates = {name: statement.excluded[name] for name in ("one_sha", "other_sha", "files")}
-        await connection.execute(
-            statement.on_conflict_do_update(index_elements=["repository_id", "one", "other"], set_=updates), rows
-        )
+        statement = insert(t.pull_pairs)
+        updates = {name: statement.excluded[name] for name in ("low_sha", "high_sha", "files")}
+        key = ["repository_id", "low_number", "high_number"]
+        await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=updates), rows)
 
 
 async def delete_pairs(connection: AsyncConnection, repository_id: int, keys: Collection[tuple[int, int]]) -> None:
     """These pairs no longer change a file in common, or one of them is over."""
     if keys:
         await connection.execute(
-            delete(t.pairs).where(_p.repository_id == repository_id, tuple_(_p.one, _p.other).in_(keys))
+            delete(t.pull_pairs).where(
+                _p.repository_id == repository_id, tuple_(_p.low_number, _p.high_number).in_(keys)
+            )
         )
 
 
 async def prune(connection: AsyncConnection, before: datetime) -> int:
     """Drop pull requests that were closed before then; gives how many."""
-    result = await connection.execute(delete(t.flights).where(~_o.open, _o.updated_at < before))
+    result = await connection.execute(delete(t.open_pulls).where(~_o.open, _o.updated_at < before))
     return result.rowcount

@@ -7,22 +7,26 @@ is merged with, what waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.codec import effect_to_json, task_to_json
+from adapters.database.jobs import EffectGroup
 from adapters.database.write_statements import ATTEMPT_COLUMNS, FIRST_VALUE_COLUMNS, statement_for
 from core.assignment.queue import place_in_queue
 from core.assignment.stats import AttemptRecord
 from core.audit.chain import chain_hash
 from core.audit.events import Event
 from core.effects.base import Effect, Notify
-from core.task.deadlines import Deadline
+from core.task.deadlines import Deadline, DeadlineTarget
 from core.task.model import Task
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -31,12 +35,12 @@ class PendingWrites:
 
     repository_id: int
     now: datetime
-    # The number whose effects the job that runs is sending: it looks again afterwards and needs no other job.
-    sending_number: int | None = None
+    # Whose effects the running job is sending: it looks again afterwards and needs no other job.
+    sending: EffectGroup | None = None
     _tasks: dict[int, Task] = field(default_factory=dict)
     _attempts: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
-    _replaced_deadlines: dict[str, tuple[Deadline, ...]] = field(default_factory=dict)
-    _deadlines: dict[tuple[int, str, str], dict[str, Any]] = field(default_factory=dict)
+    _targets: dict[DeadlineTarget, tuple[Deadline, ...]] = field(default_factory=dict)
+    _deadlines: dict[tuple[int, DeadlineTarget, str], dict[str, Any]] = field(default_factory=dict)
     _effects: dict[str, dict[str, Any]] = field(default_factory=dict)
     _events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -51,37 +55,50 @@ class PendingWrites:
             new |= {"role": row.role.value, "capabilities": list(row.capabilities)}
             if (existing := self._attempts.get((row.task, row.attempt))) is not None:
                 new |= {name: existing[name] for name in FIRST_VALUE_COLUMNS if existing[name] is not None}
-                new["longest_silence"] = max(existing["longest_silence"], new["longest_silence"])
+                longest = max(existing["longest_silence_seconds"], new["longest_silence_seconds"])
+                new["longest_silence_seconds"] = longest
                 new["started_at"], new["agent"] = existing["started_at"], existing["agent"]
             self._attempts[row.task, row.attempt] = new
 
-    def replace_deadlines(self, subject: str, deadlines: Sequence[Deadline]) -> None:
-        """The deadlines of a subject are exactly these. One that is over already becomes due now, not long ago.
+    def replace_deadlines(self, target: DeadlineTarget, deadlines: Sequence[Deadline]) -> None:
+        """The deadlines of a target are exactly these. One that is over already becomes due now, not long ago.
 
         A row that is late would tell `scheduler.downtime` that no replica swept.
         """
-        self._replaced_deadlines[subject] = tuple(deadlines)
+        self._targets[target] = tuple(deadlines)
 
-    def set_deadline(self, repository_id: int, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
-        """One wait; a later call for the same subject and kind moves it."""
-        self._deadlines[repository_id, subject, kind] = {
+    def set_deadline(
+        self,
+        repository_id: int,
+        target: DeadlineTarget,
+        kind: str,
+        due_at: datetime,
+        attempt: int = 0,
+        payload: Mapping[str, Any] = EMPTY,
+    ) -> None:
+        """One wait; a later call for the same target and kind moves it."""
+        self._deadlines[repository_id, target, kind] = {
             "repository_id": repository_id,
-            "subject": subject,
+            "target_kind": target.kind,
+            "target_id": target.id,
             "kind": kind,
             "due_at": due_at.isoformat(),
             "attempt": attempt,
+            "payload": dict(payload),
         }
 
     def save_effect(self, number: int, effect: Effect, delay: timedelta = timedelta()) -> None:
         """Put an effect into the outbox under the number of its task, and ask for the job that sends it.
 
         A state effect replaces an earlier one with the same key, and may `wait` for others that replace it; a once
-        effect stays what it was. A message is kept under the number of its channel, so that no channel waits for a
-        task or another channel.
+        effect stays what it was. A message is stored under its channel, so that no channel waits for a task or
+        another channel.
         """
+        channel = effect.channel if isinstance(effect, Notify) else None
         new = {
             "place": len(self._effects),
-            "number": effect.place if isinstance(effect, Notify) else number,
+            "issue_number": number if channel is None else None,
+            "channel": channel,
             "key": effect.key,
             "kind": type(effect).__name__,
             "payload": effect_to_json(effect),
@@ -93,7 +110,7 @@ class PendingWrites:
         if existing is not None:
             if not effect.state:
                 return
-            new |= {"place": existing["place"], "number": existing["number"]}
+            new |= {"place": existing["place"], "issue_number": existing["issue_number"]}
             if existing["not_before"] is None or new["not_before"] is None:
                 new["not_before"] = None
             else:
@@ -101,7 +118,7 @@ class PendingWrites:
         self._effects[effect.key] = new
 
     def append_events(self, events: Iterable[Event], chain_end: tuple[int, str]) -> tuple[int, str]:
-        """Append lines to the audit log after `end` (place and hash of the last line); gives the new end."""
+        """Append lines to the audit log after `end` (seq and hash of the last line); gives the new end."""
         seq, previous_hash = chain_end
         for event in events:
             seq, previous_hash = seq + 1, chain_hash(previous_hash, self.repository_id, event)
@@ -115,7 +132,7 @@ class PendingWrites:
                     "payload": dict(event.payload),
                     "changes": dict(event.changes),
                     "occurred_at": event.occurred_at.isoformat(),
-                    "place": seq,
+                    "seq": seq,
                     "hash": previous_hash,
                 }
             )
@@ -126,9 +143,9 @@ class PendingWrites:
         rows: dict[str, list[dict[str, Any]]] = {
             "tasks": [_task_row(task, self.now) for task in self._tasks.values()],
             "attempts": [_json_row(row) for row in self._attempts.values()],
-            "subjects": [
-                {"subject": subject, "kinds": [item.kind.value for item in deadlines]}
-                for subject, deadlines in self._replaced_deadlines.items()
+            "targets": [
+                {"target_kind": target.kind, "target_id": target.id, "kinds": [item.kind.value for item in deadlines]}
+                for target, deadlines in self._targets.items()
             ],
             "waits": list(self._deadlines.values()),
             "events": self._events,
@@ -138,21 +155,28 @@ class PendingWrites:
         if not parts:
             return
         values: dict[str, Any] = {name: rows[name] for name in parts}
-        if "subjects" in parts:
+        if "targets" in parts:
             values["replaced"] = [
                 {
-                    "subject": subject,
+                    "target_kind": target.kind,
+                    "target_id": target.id,
                     "kind": deadline.kind.value,
                     "due_at": max(deadline.due_at, self.now).isoformat(),
                     "attempt": deadline.attempt,
                 }
-                for subject, deadlines in self._replaced_deadlines.items()
+                for target, deadlines in self._targets.items()
                 for deadline in deadlines
             ]
         statement = statement_for(parts)
-        parameters = {"repository": self.repository_id, "now": self.now, "sending": self.sending_number}
+        issue, channel = self.sending or (None, None)
+        parameters = {
+            "repository": self.repository_id,
+            "now": self.now,
+            "sending_issue": issue,
+            "sending_channel": channel,
+        }
         values |= {name: value for name, value in parameters.items() if name in statement._bindparams}
-        for pending in (self._tasks, self._attempts, self._replaced_deadlines, self._deadlines, self._effects):
+        for pending in (self._tasks, self._attempts, self._targets, self._deadlines, self._effects):
             pending.clear()
         self._events = []
         await connection.execute(statement, values)
@@ -167,11 +191,11 @@ def _task_row(task: Task, now: datetime) -> dict[str, Any]:
         "agent": task.lease.worker if task.lease else None,
         "attempt": task.attempt,
         "fingerprint": task.fingerprint,
-        "withdrawn": task.withdrawn,
-        "required": list(task.required),
+        "untracked": task.withdrawn,
+        "required_capabilities": list(task.required),
         "pull_number": task.pull.number if task.pull else None,
         "head_sha": task.pull.head_sha if task.pull else None,
-        "queued": place_in_queue(task),
+        "queue_state": place_in_queue(task),
         "updated_at": now.isoformat(),
         "state": task_to_json(task),
     }

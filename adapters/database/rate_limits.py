@@ -16,18 +16,18 @@ from adapters.database.database import Database
 from core.effects.priority import SendPriority
 from core.rate_limits import HOUR, MINUTE, Bucket, Budget, PrimaryLimit, Window
 
-_b = t.budgets.c
-_SELECT = select(_b.version, _b.state).where(_b.sender == bindparam("which"))
+_b = t.rate_limits.c
+_SELECT = select(_b.version, _b.state).where(_b.credential == bindparam("which"))
 # Only over what was read: a replica that was overtaken reads again, and none waits for a lock.
 _UPDATE = (
-    update(t.budgets)
-    .where(_b.sender == bindparam("which"), _b.version == bindparam("seen"))
+    update(t.rate_limits)
+    .where(_b.credential == bindparam("which"), _b.version == bindparam("seen"))
     .values(version=_b.version + 1, state=bindparam("to"))
     .returning(_b.version)
 )
 _INSERT = (
-    insert(t.budgets)
-    .values(sender=bindparam("which"), version=1, state=bindparam("to"))
+    insert(t.rate_limits)
+    .values(credential=bindparam("which"), version=1, state=bindparam("to"))
     .on_conflict_do_nothing()
     .returning(_b.version)
 )
@@ -76,8 +76,8 @@ class DatabaseBudgetStore:
 
 async def load_all(connection: AsyncConnection) -> dict[str, Budget]:
     """All budgets, by sender."""
-    rows = await connection.execute(select(_b.sender, _b.state).order_by(_b.sender))
-    return {row.sender: _from_json(row.state) for row in rows}
+    rows = await connection.execute(select(_b.credential, _b.state).order_by(_b.credential))
+    return {row.credential: _from_json(row.state) for row in rows}
 
 
 def _to_json(budget: Budget) -> dict[str, Any]:

@@ -36,8 +36,8 @@ class RepositoryRow:
     problems: tuple[str, ...] = ()  # of the configuration as it stands now; the last good one stays in force
     team: Team = field(default_factory=Team)
     codeowners: str = ""  # the file, raw
-    restored_up_to_issue: int = 0  # up to this number issues and pull requests are older than our memory of them
-    policy_fingerprint: str = ""  # by which every task was last looked at
+    restored_up_to_issue: int = 0  # issues and pull requests up to this number were restored from GitHub
+    policy_fingerprint: str = ""  # of the rules by which every task was last reconciled
 
     def agent(self, name: str) -> AgentSpec | None:
         """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
@@ -60,7 +60,7 @@ _TEAM_CHANGES = (
         func.json_agg(
             aggregate_order_by(
                 func.json_build_array(
-                    t.agents.c.name, t.agents.c.settings, t.agents.c.mode, t.agents.c.changed_by, t.agents.c.changed_at
+                    *(t.agents.c[name] for name in ("name", "settings", "status", "changed_by", "changed_at"))
                 ),
                 t.agents.c.name,
             )
@@ -92,8 +92,8 @@ def repository_from_row(row: RowMapping) -> RepositoryRow:
     config, team = _parse(row[c.config]) if row[c.config] else (None, Team())
     if config is not None:
         if changes := {
-            name: AgentOverride(changed_by or "", datetime.fromisoformat(changed_at), settings or {}, mode)
-            for name, settings, mode, changed_by, changed_at in row[_TEAM_CHANGES] or ()
+            name: AgentOverride(changed_by or "", datetime.fromisoformat(changed_at), settings or {}, status)
+            for name, settings, status, changed_by, changed_at in row[_TEAM_CHANGES] or ()
         }:
             team = replace(team, overrides=changes)
         config = config.model_copy(update={"agents": team.agents})
@@ -107,8 +107,8 @@ def repository_from_row(row: RowMapping) -> RepositoryRow:
         problems=tuple(row[c.config_problems]),
         team=team,
         codeowners=row[c.codeowners],
-        restored_up_to_issue=row[c.rebuilt_through],
-        policy_fingerprint=row[c.rules],
+        restored_up_to_issue=row[c.restored_up_to_issue],
+        policy_fingerprint=row[c.policy_fingerprint],
     )
 
 
@@ -116,7 +116,7 @@ async def save_team_change(connection: AsyncConnection, repository_id: int, name
     """Keep what a person changed of an agent, instead of what was changed before."""
     values = {
         "settings": dict(change.settings) or None,
-        "mode": change.mode,
+        "status": change.status,
         "changed_by": change.changed_by,
         "changed_at": change.changed_at,
     }
@@ -152,7 +152,7 @@ async def save_policy_fingerprint(
 ) -> None:
     """Every task was looked at by these rules; not if the configuration is no more the one with this `config_sha`."""
     where = (t.repositories.c.id == repository_id, t.repositories.c.config_sha == expected_config_sha)
-    await connection.execute(update(t.repositories).where(*where).values(rules=fingerprint))
+    await connection.execute(update(t.repositories).where(*where).values(policy_fingerprint=fingerprint))
 
 
 async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:
@@ -170,7 +170,7 @@ async def deactivate_installation(connection: AsyncConnection, installation_id: 
 
 async def known_labels(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
     """The labels that were made for people to put on; one that was deleted since is still among them."""
-    query = select(t.repositories.c.labels_made).where(t.repositories.c.id == repository_id)
+    query = select(t.repositories.c.known_labels).where(t.repositories.c.id == repository_id)
     return frozenset((await connection.execute(query)).scalar_one_or_none() or ())
 
 
@@ -180,7 +180,7 @@ async def add_known_labels(connection: AsyncConnection, repository_id: int, labe
     await connection.execute(
         update(t.repositories)
         .where(t.repositories.c.id == repository_id)
-        .values(labels_made=sorted({*existing, *labels}))
+        .values(known_labels=sorted({*existing, *labels}))
     )
 
 

@@ -44,8 +44,8 @@ async def save(connection: AsyncConnection, repository_id: int, retrospective: R
     statement = insert(t.retrospectives).values(
         repository_id=repository_id,
         key=retrospective.key,
-        held_at=retrospective.held_at,
-        through=last_event.scalar_subquery(),
+        created_at=retrospective.held_at,
+        last_event_id=last_event.scalar_subquery(),
         **values,
     )
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "key"], set_=values))
@@ -58,18 +58,20 @@ async def find_by_key(connection: AsyncConnection, repository_id: int, key: str)
 
 async def find_by_number(connection: AsyncConnection, repository_id: int, number: int) -> Retrospective | None:
     """The one whose issue this is."""
-    return await _load(connection, _state_query(repository_id).where(_r.number == number).order_by(_r.through.desc()))
+    return await _load(
+        connection, _state_query(repository_id).where(_r.number == number).order_by(_r.last_event_id.desc())
+    )
 
 
 async def find_latest(connection: AsyncConnection, repository_id: int) -> Retrospective | None:
     """The last that was held."""
-    return await _load(connection, _state_query(repository_id).order_by(_r.through.desc(), _r.held_at.desc()))
+    return await _load(connection, _state_query(repository_id).order_by(_r.last_event_id.desc(), _r.created_at.desc()))
 
 
 async def last_event_id(connection: AsyncConnection, repository_id: int, since: datetime | None = None) -> int:
     """The place in the trail up to which tasks were looked at already; with `since`, where the trail was then."""
     if since is None:
-        query = select(func.max(_r.through)).where(_r.repository_id == repository_id)
+        query = select(func.max(_r.last_event_id)).where(_r.repository_id == repository_id)
     else:
         query = select(func.max(_e.id)).where(_e.repository_id == repository_id, _COMPLETED, _e.occurred_at <= since)
     return (await connection.execute(query)).scalar_one() or 0

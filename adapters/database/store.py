@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -12,22 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
-from adapters.database.pending_writes import PendingWrites
+from adapters.database.jobs import EffectGroup
+from adapters.database.pending_writes import EMPTY, PendingWrites
 from core.assignment.agent_state import SignsOfLife
 from core.assignment.queue import Queued
 from core.audit.chain import FIRST
 from core.effects.base import SetLabels, UpsertDigest
-from core.task.deadlines import Deadline
+from core.task.deadlines import Deadline, DeadlineTarget
 from core.task.model import Status, Task
 
-OUTDATED_PREFIX = "outdated "  # begins the digest of a card that says so of the configuration
+OUTDATED_PREFIX = "outdated "  # begins the content hash of a card that says so of the configuration
 
 
 async def outdated_cards(connection: AsyncConnection, repository_id: int) -> list[int]:
     """The tasks whose card says that the configuration in force is an older one."""
     rows = await connection.execute(
-        select(t.outbox.c.number).where(
-            t.outbox.c.repository_id == repository_id, t.outbox.c.digest.startswith(OUTDATED_PREFIX)
+        select(t.outbox.c.issue_number).where(
+            t.outbox.c.repository_id == repository_id, t.outbox.c.content_hash.startswith(OUTDATED_PREFIX)
         )
     )
     return list(rows.scalars())
@@ -40,13 +42,13 @@ _STATE = text(
     SELECT
         (SELECT state FROM tasks WHERE repository_id = :repository AND number = :issue) AS task,
         (
-            SELECT jsonb_object_agg(name, jsonb_build_array(seen_at, failed_at))
+            SELECT jsonb_object_agg(name, jsonb_build_array(seen_at, last_failure_at))
             FROM agents WHERE repository_id = :repository
         ) AS agents,
-        last.place, last.hash
+        last.seq, last.hash
     FROM (VALUES (1)) AS one
     LEFT JOIN LATERAL (
-        SELECT place, hash FROM events WHERE repository_id = :repository ORDER BY place DESC LIMIT 1
+        SELECT seq, hash FROM events WHERE repository_id = :repository ORDER BY seq DESC LIMIT 1
     ) AS last ON true
     """
 )
@@ -58,7 +60,7 @@ class TransactionState:
 
     task: Task | None
     signs_of_life: dict[str, SignsOfLife]  # by the name of the agent
-    chain_end: tuple[int, str]  # place and hash of the last line of the audit log
+    chain_end: tuple[int, str]  # seq and hash of the last line of the audit log
 
 
 async def load_state(connection: AsyncConnection, repository_id: int, number: int) -> TransactionState:
@@ -69,7 +71,7 @@ async def load_state(connection: AsyncConnection, repository_id: int, number: in
         for name, timestamps in (row.agents or {}).items()
     }
     task = task_from_json(row.task) if row.task is not None else None
-    return TransactionState(task, signs_of_life, (row.place, row.hash) if row.hash is not None else (0, FIRST))
+    return TransactionState(task, signs_of_life, (row.seq, row.hash) if row.hash is not None else (0, FIRST))
 
 
 _TASK = select(t.tasks.c.state).where(
@@ -85,13 +87,13 @@ async def load_task(connection: AsyncConnection, repository_id: int, number: int
 
 
 async def tasks_with_status(connection: AsyncConnection, repository_id: int, statuses: Iterable[Status]) -> list[Task]:
-    """All tasks in one of these statuses, by number; withdrawn ones are left out."""
+    """All tasks in one of these statuses, by number; untracked ones are left out."""
     query = (
         select(t.tasks.c.state)
         .where(
             t.tasks.c.repository_id == repository_id,
             t.tasks.c.status.in_([s.value for s in statuses]),
-            t.tasks.c.withdrawn.is_(False),
+            t.tasks.c.untracked.is_(False),
         )
         .order_by(t.tasks.c.number)
     )
@@ -99,7 +101,7 @@ async def tasks_with_status(connection: AsyncConnection, repository_id: int, sta
 
 
 async def tasks_by_number(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, Task]:
-    """Those of these issues that are tasks, withdrawn ones among them."""
+    """Those of these issues that are tasks, untracked ones among them."""
     query = select(t.tasks.c.state).where(t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(numbers))
     tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
     return {task.number: task for task in tasks}
@@ -120,7 +122,7 @@ async def open_task_numbers(connection: AsyncConnection, repository_id: int) -> 
     """The tasks whose issue is open as far as we know, and that we look after."""
     query = select(t.tasks.c.number).where(
         t.tasks.c.repository_id == repository_id,
-        t.tasks.c.withdrawn.is_(False),
+        t.tasks.c.untracked.is_(False),
         t.tasks.c.state["issue_open"].as_boolean(),
     )
     return sorted((await connection.execute(query)).scalars())
@@ -130,11 +132,11 @@ async def label_baselines(connection: AsyncConnection, repository_id: int, numbe
     """What the sender of labels noted of these issues (`Baseline`), where it has."""
     keys = {SetLabels(number, ()).key: number for number in numbers}
     rows = await connection.execute(
-        select(t.outbox.c.key, t.outbox.c.digest).where(
-            t.outbox.c.repository_id == repository_id, t.outbox.c.key.in_(keys), t.outbox.c.digest.is_not(None)
+        select(t.outbox.c.key, t.outbox.c.content_hash).where(
+            t.outbox.c.repository_id == repository_id, t.outbox.c.key.in_(keys), t.outbox.c.content_hash.is_not(None)
         )
     )
-    return {keys[row.key]: row.digest for row in rows}
+    return {keys[row.key]: row.content_hash for row in rows}
 
 
 async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> None:
@@ -145,81 +147,86 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
 
 
 async def load_queue(connection: AsyncConnection, repository_id: int, depth: int) -> list[Queued]:
-    """The tasks that could be handed out, parked ones among them; none where all fit in and none is parked."""
-    conditions = (t.tasks.c.repository_id == repository_id, t.tasks.c.queued.is_not(None))
-    counts = select(func.count(), func.count().filter(t.tasks.c.queued.is_(False))).where(*conditions)
+    """The tasks that could be assigned, with those that overflow the queue; none if all fit and none overflows."""
+    conditions = (t.tasks.c.repository_id == repository_id, t.tasks.c.queue_state.is_not(None))
+    counts = select(func.count(), func.count().filter(t.tasks.c.queue_state == "overflow")).where(*conditions)
     [(count, overflow_count)] = await connection.execute(counts)
     if count <= depth and not overflow_count:
         return []
-    columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queued)
+    columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queue_state)
     rows = await connection.execute(select(*columns).where(*conditions))
-    return [Queued(number, priority, created_at, not is_admitted) for number, priority, created_at, is_admitted in rows]
+    return [Queued(number, priority, created_at, state == "overflow") for number, priority, created_at, state in rows]
 
 
-async def unsent_numbers(connection: AsyncConnection, repository_id: int, now: datetime) -> list[int]:
-    """Under which numbers something waits that could be sent."""
+async def unsent_numbers(connection: AsyncConnection, repository_id: int, now: datetime) -> list[EffectGroup]:
+    """The issues and channels that have effects which could be sent."""
     columns = t.outbox.c
     query = (
-        select(columns.number)
+        select(columns.issue_number, columns.channel)
         .distinct()
         .where(
             columns.repository_id == repository_id,
-            columns.state == "waiting",
+            columns.state == "pending",
             or_(columns.not_before.is_(None), columns.not_before <= now),
         )
     )
-    return list((await connection.execute(query.order_by(columns.number))).scalars())
+    rows = await connection.execute(query.order_by(columns.issue_number, columns.channel))
+    return [EffectGroup(*row) for row in rows]
 
 
+_KEY = ["repository_id", "target_kind", "target_id", "kind"]
 _INSERT_DEADLINE = insert(t.deadlines)
 _SET_DEADLINE = _INSERT_DEADLINE.on_conflict_do_update(
-    index_elements=["repository_id", "subject", "kind"],
-    set_={"due_at": _INSERT_DEADLINE.excluded.due_at, "attempt": _INSERT_DEADLINE.excluded.attempt},
+    index_elements=_KEY,
+    set_={name: _INSERT_DEADLINE.excluded[name] for name in ("due_at", "attempt", "payload")},
 )
 
 
 async def replace_deadlines(
-    connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline], now: datetime
+    connection: AsyncConnection,
+    repository_id: int,
+    target: DeadlineTarget,
+    deadlines: Sequence[Deadline],
+    now: datetime,
 ) -> None:
-    """The deadlines of a subject are exactly these; one that is over already does not come before its row said."""
+    """The deadlines of a target are exactly these; one that is over already does not come before its row said."""
     writes = PendingWrites(repository_id, now)
-    writes.replace_deadlines(subject, deadlines)
+    writes.replace_deadlines(target, deadlines)
     await writes.flush(connection)
 
 
 async def set_deadline(
     connection: AsyncConnection,
     repository_id: int,
-    subject: str,
+    target: DeadlineTarget,
     kind: str,
     due_at: datetime,
     attempt: int = 0,
+    payload: Mapping[str, Any] = EMPTY,
 ) -> None:
-    """One wait; a later call for the same subject and kind moves it."""
-    await connection.execute(
-        _SET_DEADLINE,
-        {"repository_id": repository_id, "subject": subject, "kind": kind, "due_at": due_at, "attempt": attempt},
-    )
+    """One wait; a later call for the same target and kind moves it."""
+    values = {"due_at": due_at, "attempt": attempt, "payload": dict(payload)}
+    await connection.execute(_SET_DEADLINE, {**_key(repository_id, target, kind), **values})
+
+
+def _key(repository_id: int, target: DeadlineTarget, kind: str) -> dict[str, Any]:
+    return {"repository_id": repository_id, "target_kind": target.kind, "target_id": target.id, "kind": kind}
 
 
 async def advance_deadline(
-    connection: AsyncConnection, repository_id: int, subject: str, kind: str, due_at: datetime
+    connection: AsyncConnection, repository_id: int, target: DeadlineTarget, kind: str, due_at: datetime
 ) -> None:
     """One wait that ends at `due_at`, or earlier if it is there already."""
     earlier = func.least(t.deadlines.c.due_at, _INSERT_DEADLINE.excluded.due_at)
-    statement = _INSERT_DEADLINE.on_conflict_do_update(
-        index_elements=["repository_id", "subject", "kind"], set_={"due_at": earlier}
-    )
-    key = {"repository_id": repository_id, "subject": subject, "kind": kind}
-    await connection.execute(statement, {**key, "due_at": due_at, "attempt": 0})
+    statement = _INSERT_DEADLINE.on_conflict_do_update(index_elements=_KEY, set_={"due_at": earlier})
+    await connection.execute(statement, {**_key(repository_id, target, kind), "due_at": due_at})
 
 
-async def delete_deadline(connection: AsyncConnection, repository_id: int, subject: str, kind: str) -> None:
+async def delete_deadline(connection: AsyncConnection, repository_id: int, target: DeadlineTarget, kind: str) -> None:
     """There is nothing to wait for any more."""
     d = t.deadlines.c
-    await connection.execute(
-        delete(t.deadlines).where(d.repository_id == repository_id, d.subject == subject, d.kind == kind)
-    )
+    where = (d.repository_id == repository_id, d.target_kind == target.kind, d.target_id == target.id, d.kind == kind)
+    await connection.execute(delete(t.deadlines).where(*where))
 
 
 async def digest_issue_number(connection: AsyncConnection, repository_id: int) -> int | None:

@@ -49,12 +49,12 @@ async def list_assignable(
     `passed` are tasks that were looked at already. For planning and reviews, required capabilities are wishes.
     """
     capability_sets = sorted(sorted(names) for names in criteria.capability_sets)
-    conditions = [and_(t.tasks.c.queued, t.tasks.c.required.contained_by(names)) for names in capability_sets]
+    conditions = [and_(t.in_queue, t.tasks.c.required_capabilities.contained_by(names)) for names in capability_sets]
     if criteria.can_plan:
-        conditions.append(and_(t.tasks.c.queued, t.tasks.c.state["plan"].astext.is_(None)))
+        conditions.append(and_(t.in_queue, t.tasks.c.state["plan"].astext.is_(None)))
     if criteria.can_review:
         unreviewed = t.tasks.c.state["review"].astext.is_(None)
-        conditions.append(and_(t.tasks.c.status == Status.REVIEW.value, t.tasks.c.withdrawn.is_(False), unreviewed))
+        conditions.append(and_(t.tasks.c.status == Status.REVIEW.value, t.tasks.c.untracked.is_(False), unreviewed))
     if not conditions:
         return []
     query = (
@@ -63,7 +63,7 @@ async def list_assignable(
             t.tasks.c.repository_id == repository_id,
             or_(*conditions),
         )
-        .order_by(t.tasks.c.priority, t.tasks.c.behind.desc(), t.tasks.c.created_at, t.tasks.c.number)
+        .order_by(t.tasks.c.priority, t.tasks.c.dependents_depth.desc(), t.tasks.c.created_at, t.tasks.c.number)
         .limit(limit)
     )
     if excluded:
@@ -74,13 +74,13 @@ async def list_assignable(
 # Everything open that hangs together with some tasks (all open tasks, where no seeds are given), over dependencies in
 # both directions: the length of the chain behind each, and what it depends on.
 _DEPENDENCIES_SQL = """
-    SELECT t.number, t.behind, (
+    SELECT t.number, t.dependents_depth, (
         SELECT array_agg(substr(d.reference, 2)::integer) FROM dependencies d
-        WHERE d.repository_id = t.repository_id AND d.number = t.number AND d.source <> 'lifted'
+        WHERE d.repository_id = t.repository_id AND d.number = t.number AND d.source <> 'removed'
             AND d.reference ~ '^#[0-9]{1,9}$'
     ) AS needs
     FROM tasks t
-    WHERE t.repository_id = :repository AND t.status = ANY(:open) AND NOT t.withdrawn
+    WHERE t.repository_id = :repository AND t.status = ANY(:open) AND NOT t.untracked
 """
 _ALL_DEPENDENCIES = text(_DEPENDENCIES_SQL).bindparams(bindparam("open", type_=ARRAY(t.tasks.c.status.type)))
 _CONNECTED_DEPENDENCIES = text(
@@ -92,15 +92,15 @@ _CONNECTED_DEPENDENCIES = text(
         FROM near
         CROSS JOIN LATERAL (
             SELECT substr(d.reference, 2)::integer AS number FROM dependencies d
-            WHERE d.repository_id = :repository AND d.number = near.number AND d.source <> 'lifted'
+            WHERE d.repository_id = :repository AND d.number = near.number AND d.source <> 'removed'
                 AND d.reference ~ '^#[0-9]{{1,9}}$'
             UNION ALL
             SELECT d.number FROM dependencies d
-            WHERE d.repository_id = :repository AND d.source <> 'lifted'
+            WHERE d.repository_id = :repository AND d.source <> 'removed'
                 AND d.reference = '#' || near.number
         ) AS next
         JOIN tasks ON tasks.repository_id = :repository AND tasks.number = next.number
-            AND tasks.status = ANY(:open) AND NOT tasks.withdrawn
+            AND tasks.status = ANY(:open) AND NOT tasks.untracked
     )
     {_DEPENDENCIES_SQL} AND t.number = ANY(ARRAY(SELECT number FROM near))
     """  # noqa: S608 - of constants alone
@@ -108,9 +108,9 @@ _CONNECTED_DEPENDENCIES = text(
 
 
 async def update_depths(connection: AsyncConnection, repository_id: int, numbers: Iterable[int] | None = None) -> None:
-    """Bring the column `behind` up to date for tasks whose dependencies or openness changed, and all they reach.
+    """Update the column `dependents_depth` of tasks whose dependencies or openness changed, and of all they reach.
 
-    None renews the whole repository. What hangs together with nothing costs one query.
+    None updates the whole repository. A task without dependencies and dependents costs one query.
     """
     parameters = {"repository": repository_id, "open": OPEN_STATUSES}
     if numbers is None:
@@ -118,7 +118,9 @@ async def update_depths(connection: AsyncConnection, repository_id: int, numbers
     else:
         rows = (await connection.execute(_CONNECTED_DEPENDENCIES, {**parameters, "seeds": sorted(set(numbers))})).all()
     depths = dependents_depth({row.number: row.needs or () for row in rows})
-    updates = [{"at": row.number, "now": depths[row.number]} for row in rows if depths[row.number] != row.behind]
+    updates = [
+        {"at": row.number, "now": depths[row.number]} for row in rows if depths[row.number] != row.dependents_depth
+    ]
     if updates:
         conditions = (t.tasks.c.repository_id == repository_id, t.tasks.c.number == bindparam("at"))
-        await connection.execute(update(t.tasks).where(*conditions).values(behind=bindparam("now")), updates)
+        await connection.execute(update(t.tasks).where(*conditions).values(dependents_depth=bindparam("now")), updates)

@@ -67,6 +67,6 @@ def format_dead_letter(dead_letter: DeadLetter, *, as_json: bool = False) -> str
         return json.dumps({**asdict(dead_letter), "at": dead_letter.at.isoformat()})
     location = f"{dead_letter.repository}#{dead_letter.number}" if dead_letter.number else dead_letter.repository or "-"
     failed_at = f"{dead_letter.at:%Y-%m-%d %H:%M}"
-    failure = f"({dead_letter.tries} tries): {dead_letter.error}"
+    failure = f"({dead_letter.attempts} tries): {dead_letter.error}"
     line = f"{dead_letter.which}  {failed_at}  {location}  {dead_letter.what}  {failure}"
     return one_line(line, 500)

@@ -167,9 +167,11 @@ class Watcher:
 
     async def is_idle(self) -> bool:
         """Whether nothing waits to be handled or to be sent."""
-        pending_effects = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
+        pending_effects = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "pending")
         unhandled_deliveries = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.handled_at.is_(None))
-        due_retrospectives = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.subject == RETROSPECTIVE)
+        due_retrospectives = (
+            select(func.count()).select_from(t.deadlines).where(t.deadlines.c.target_kind == RETROSPECTIVE)
+        )
         async with self._environment.bot.database.autocommit() as connection:
             counts = [
                 (await connection.execute(query)).scalar_one()

@@ -52,12 +52,12 @@ class SignsOfLife:
     """When an agent last showed life, and when it last fell silent."""
 
     seen_at: datetime | None = None
-    failed_at: datetime | None = None
+    last_failure_at: datetime | None = None
 
     @property
     def in_error(self) -> bool:
         """Whether the agent failed and has shown no life since."""
-        return self.failed_at is not None and (self.seen_at is None or self.seen_at <= self.failed_at)
+        return self.last_failure_at is not None and (self.seen_at is None or self.seen_at <= self.last_failure_at)
 
     def after(self, news: AgentStateChange) -> SignsOfLife:
         """The signs of life after this change."""
@@ -65,9 +65,9 @@ class SignsOfLife:
             case StateChangeKind.SEEN | StateChangeKind.DELIVERED:
                 return replace(self, seen_at=news.at)
             case StateChangeKind.FAILED:
-                return replace(self, failed_at=news.at)
+                return replace(self, last_failure_at=news.at)
             case StateChangeKind.RESUMED:
-                return replace(self, failed_at=None)
+                return replace(self, last_failure_at=None)
             case StateChangeKind.COOLING:
                 return self
 
@@ -91,17 +91,17 @@ class AgentRecord:
     """The stored state of an agent."""
 
     seen_at: datetime | None = None  # its last sign of life on any task
-    failed_at: datetime | None = None
-    failed_reason: str = ""
+    last_failure_at: datetime | None = None
+    last_failure_reason: str = ""
     failures: int = 0  # since it last handed in work
-    cooling_until: datetime | None = None
-    cooling_reason: str = ""
+    backoff_until: datetime | None = None
+    backoff_reason: str = ""
     assigned: int = 0  # how many tasks it ever received
 
     @property
     def in_error(self) -> bool:
         """Whether the agent failed and has shown no life since."""
-        return SignsOfLife(self.seen_at, self.failed_at).in_error
+        return SignsOfLife(self.seen_at, self.last_failure_at).in_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +147,14 @@ def condition(
     if circuit and breaker is CircuitState.OPEN:
         why = f"is paused until {spoken_moment(circuit.open_until)}: its service failed {circuit.failures} times"
         return AgentAvailability(AgentState.ERROR, f"{why} ({circuit.reason})", circuit.open_until)
-    if record.cooling_until and record.cooling_until > now:
-        why = f"takes no work until {spoken_moment(record.cooling_until)}: {record.cooling_reason}"
-        return AgentAvailability(AgentState.BUSY, why, record.cooling_until, own=True)
-    if record.in_error and record.failed_at:
-        again = record.failed_at + pause_after(record.failures, timeouts)
-        gone = now - (record.seen_at or record.failed_at) >= timeouts.attempt
+    if record.backoff_until and record.backoff_until > now:
+        why = f"takes no work until {spoken_moment(record.backoff_until)}: {record.backoff_reason}"
+        return AgentAvailability(AgentState.BUSY, why, record.backoff_until, own=True)
+    if record.in_error and record.last_failure_at:
+        again = record.last_failure_at + pause_after(record.failures, timeouts)
+        gone = now - (record.seen_at or record.last_failure_at) >= timeouts.attempt
         state = AgentState.OFFLINE if gone else AgentState.ERROR
-        what = f"failed at {spoken_moment(record.failed_at)} ({record.failed_reason})"
+        what = f"failed at {spoken_moment(record.last_failure_at)} ({record.last_failure_reason})"
         if now < again:
             return AgentAvailability(
                 state, f"{what}; the bot tries it again from {spoken_moment(again)}", again, own=True

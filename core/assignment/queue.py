@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from core.task.model import Flag, Task
 
 Node = TypeVar("Node", int, str)  # a number in one repository, or a reference across several
 Graph = Mapping[Node, Sequence[Node]]  # task → the tasks it depends on
+QueueState: TypeAlias = Literal["queued", "overflow"]
 
 
 def dependents_depth(graph: Graph[int]) -> dict[int, int]:
@@ -98,12 +99,14 @@ class Queued:
     parked: bool
 
 
-def place_in_queue(task: Task) -> bool | None:
-    """True for a task in the queue, False for a task parked outside it, None for a task that cannot be assigned.
+def place_in_queue(task: Task) -> QueueState | None:
+    """Whether a task is in the queue, or exceeds its depth; None for a task that cannot be assigned now.
 
     A task that waits for others or is held has no place: it would block the tasks that it waits for.
     """
-    return Flag.PARKED not in task.flags if task.unflagged(Flag.PARKED).in_line else None
+    if not task.unflagged(Flag.PARKED).in_line:
+        return None
+    return "overflow" if Flag.PARKED in task.flags else "queued"
 
 
 def overflow(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:

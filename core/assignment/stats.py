@@ -35,12 +35,12 @@ class AttemptRecord:
     capabilities: tuple[str, ...]  # that the task required
     started_at: datetime
     acknowledged_at: datetime | None = None
-    handed_in_at: datetime | None = None  # when its pull request was first seen
+    pull_opened_at: datetime | None = None  # when its pull request was first seen
     ended_at: datetime | None = None
     outcome: str | None = None  # of `core.task.model.Attempt`
-    blamed: bool = False
-    first_checks: bool | None = None  # whether the first finished checks passed; None: none has finished
-    longest_silence: float = 0  # seconds between two signs of life
+    counts_against_agent: bool = False
+    first_checks_passed: bool | None = None  # None: no checks have completed
+    longest_silence_seconds: float = 0  # between two signs of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ def measure(rows: Sequence[AttemptRecord]) -> Measures:
     Attempts that ended without fault (released, unavailable) are left out.
     """
     rows = [row for row in rows if row.role is Role.IMPLEMENT]
-    ended = [row for row in rows if row.ended_at and (row.blamed or row.outcome == "delivered")]
+    ended = [row for row in rows if row.ended_at and (row.counts_against_agent or row.outcome == "delivered")]
     done = sum(row.outcome == "delivered" for row in ended)
-    checked = [row.first_checks for row in rows if row.first_checks is not None]
-    times = [(row.handed_in_at - row.started_at).total_seconds() for row in rows if row.handed_in_at]
+    checked = [row.first_checks_passed for row in rows if row.first_checks_passed is not None]
+    times = [(row.pull_opened_at - row.started_at).total_seconds() for row in rows if row.pull_opened_at]
     return Measures(
         attempts=len(ended),
         done=done,
-        error_rate=sum(row.blamed for row in ended) / len(ended) if ended else None,
+        error_rate=sum(row.counts_against_agent for row in ended) / len(ended) if ended else None,
         first_pass=sum(checked) / len(checked) if checked else None,
         rework=len(ended) / done if done else None,
         median=_span(quantile(times, 0.5)),
@@ -127,7 +127,7 @@ def patience(rows: Sequence[AttemptRecord], timeouts: Timeouts, work: timedelta 
     """
     lived = [row for row in rows if row.acknowledged_at and row.outcome != "silent"]
     begun = [(row.acknowledged_at - row.started_at).total_seconds() for row in lived if row.acknowledged_at]
-    silent = [row.longest_silence for row in lived if row.longest_silence]
+    silent = [row.longest_silence_seconds for row in lived if row.longest_silence_seconds]
     found = LearnedTimeout(
         min(_learned(begun, timeouts.ack), timeouts.attempt),
         min(_learned(silent, timeouts.heartbeat), timeouts.attempt),
@@ -193,11 +193,12 @@ def _row(task: Task, lease: Lease) -> AttemptRecord:
 def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> AttemptRecord:
     row = _row(task, lease)
     if known and known.acknowledged_at and lease.resumed_at == known.resumed_at:  # a pause is no silence of the agent
-        row = replace(row, longest_silence=(lease.last_heard_at - known.last_heard_at).total_seconds())
+        silence = lease.last_heard_at - known.last_heard_at
+        row = replace(row, longest_silence_seconds=silence.total_seconds())
     pull = task.pull
     if lease != task.lease or lease.role is not Role.IMPLEMENT or pull is None or pull.draft:
         return row  # only the implementer hands in a pull request, and only when it is no draft
-    return replace(row, handed_in_at=now, first_checks=_verdict(pull))
+    return replace(row, pull_opened_at=now, first_checks_passed=_verdict(pull))
 
 
 def _ended(task: Task, lease: Lease, attempt: Attempt | None, now: datetime) -> AttemptRecord:
@@ -209,8 +210,8 @@ def _ended(task: Task, lease: Lease, attempt: Attempt | None, now: datetime) -> 
         row,
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,
-        blamed=attempt.blamed,
-        first_checks=False if red else _verdict(task.pull),
+        counts_against_agent=attempt.blamed,
+        first_checks_passed=False if red else _verdict(task.pull),
     )
 
 

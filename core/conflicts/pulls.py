@@ -160,8 +160,8 @@ class OpenPull:
     author: str
     opened_at: datetime
     draft: bool = False
-    trial: TrialMerge | None = None  # of this head; None: not tried yet
-    shown: str = ""  # what its check last showed, if no task stores that
+    trial_merge: TrialMerge | None = None  # of this head; None: not tried yet
+    check_fingerprint: str = ""  # what its check last showed, if no task stores that
     asks: bool = False  # its task waits for a verdict, or ignores a conflict for a while
     agent: str | None = None  # the agent that holds the task
     rank: int = 2
@@ -182,18 +182,23 @@ class OpenPull:
     @property
     def ready(self) -> bool:
         """Whether it could be merged now, considering conflicts and checks only."""
-        return not self.draft and self.passed and self.trial is not None and self.trial.clean is True
+        return not self.draft and self.passed and self.trial_merge is not None and self.trial_merge.clean is True
 
 
 @dataclass(frozen=True, slots=True)
 class PullPair:
-    """Two pull requests that change the same file. `files` are those in conflict, from the side of `one`."""
+    """Two pull requests that change the same file. `files` are those in conflict, from the side of `low_number`."""
 
-    one: int
-    other: int
-    one_sha: str
-    other_sha: str
+    low_number: int
+    high_number: int
+    low_sha: str
+    high_sha: str
     files: tuple[FileConflict, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The two pull requests, the lower number first."""
+        return self.low_number, self.high_number
 
     @property
     def clean(self) -> bool:
@@ -202,11 +207,11 @@ class PullPair:
 
     def seen_from(self, number: int) -> tuple[FileConflict, ...]:
         """The files in conflict from the side of this pull request."""
-        return self.files if number == self.one else tuple(file.swapped for file in self.files)
+        return self.files if number == self.low_number else tuple(file.swapped for file in self.files)
 
     def beside(self, number: int) -> int:
         """The other pull request of the pair."""
-        return self.other if number == self.one else self.one
+        return self.high_number if number == self.low_number else self.low_number
 
 
 @dataclass(frozen=True, slots=True)

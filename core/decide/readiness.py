@@ -72,7 +72,7 @@ def on_queue_admission(builder: DecisionBuilder, signal: QueueAdmission) -> None
     """Park a task outside a full queue, or admit it. A task that cannot be assigned any more has no place there."""
     task = builder.task
     queue_place = place_in_queue(task)
-    if queue_place is None or queue_place is not signal.parked:
+    if queue_place is None or (queue_place == "queued") is not signal.parked:
         return
     if signal.parked:
         depth = builder.policy.limits.max_queue_depth

@@ -53,8 +53,3 @@ class Notify:
     def key(self) -> str:
         """One per channel, task and topic."""
         return f"notify:{self.channel}:{self.number}:{self.topic}"
-
-    @property
-    def place(self) -> int:
-        """The number under which the outbox stores it: negative, the same for all messages of a channel."""
-        return -1 - CHANNELS.index(self.channel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from config.repository import Timeouts
 from core.stall.model import CheckWaitReason
@@ -25,6 +26,31 @@ class DeadlineKind(StrEnum):
     PERSON = "person"  # failed: no person has reacted
     CALL = "call"  # a person was notified, and has not answered or not fixed it
     HELD = "held"  # held by a person: nothing happens when it is due, it starts again
+
+
+class TargetKind(StrEnum):
+    """What a deadline can belong to."""
+
+    TASK = "task"  # by its number
+    DEPENDENT = "dependent"  # a task, by its number; a dependency in another repository has changed
+    AGENT = "agent"  # by its name
+    EFFECT = "effect"  # by its id in the outbox
+    DELIVERY = "delivery"  # by its GUID
+    RETROSPECTIVE = "retrospective"  # the next one of the repository
+    REPOSITORY = "repository"
+    SERVICE = "service"  # the service itself, in no repository
+
+
+class DeadlineTarget(NamedTuple):
+    """What a deadline belongs to; `id` distinguishes targets of the same kind."""
+
+    kind: str
+    id: str = ""
+
+
+def task_target(number: int) -> DeadlineTarget:
+    """The target of a task's own deadlines."""
+    return DeadlineTarget(TargetKind.TASK, str(number))
 
 
 STALL_CEILING = 3  # times the configured time: beyond that, asking the agent is better

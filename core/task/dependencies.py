@@ -18,15 +18,15 @@ class Source(StrEnum):
     """The source of a dependency."""
 
     TEXT = "text"  # a line of the issue
-    BLOCKER = "blocker"  # GitHub's issue dependencies
-    PART = "part"  # a sub-issue: its parent waits for it
-    BEHIND = "behind"  # a person made it wait for another task, until that is over
-    LIFTED = "lifted"  # the text names it, but it was removed from GitHub's issue dependencies
+    BLOCKED_BY = "blocked_by"  # GitHub's issue dependencies
+    SUB_ISSUE = "sub_issue"  # GitHub's sub-issues: the parent waits for it
+    QUEUED_AFTER = "queued_after"  # a person made it wait for another task, until that is over
+    REMOVED = "removed"  # the text names it, but it was removed from GitHub's issue dependencies
 
     @property
     def native(self) -> bool:
         """Whether GitHub itself stores the relation."""
-        return self in (Source.BLOCKER, Source.PART)
+        return self in (Source.BLOCKED_BY, Source.SUB_ISSUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Dependency:
 def standing(told: Mapping[str, Dependency], stored: Mapping[str, Dependency]) -> dict[str, Dependency]:
     """The relations just read, compared with the previous ones: a blocker that only the text still names is lifted."""
     return {
-        reference: Dependency(need.finished, Source.LIFTED)
+        reference: Dependency(need.finished, Source.REMOVED)
         if need.source is Source.TEXT
         and (known := stored.get(reference))
-        and known.source in (Source.BLOCKER, Source.LIFTED)
+        and known.source in (Source.BLOCKED_BY, Source.REMOVED)
         else need
         for reference, need in told.items()
     }
@@ -55,7 +55,7 @@ def counting(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
     def counts(task: str, needed: str, source: Source) -> bool:
         back = sources.get(needed, {}).get(task)
         turned_around = source is Source.TEXT and back is not None and back.native and needed != task
-        return source is not Source.LIFTED and not turned_around
+        return source is not Source.REMOVED and not turned_around
 
     return {
         task: tuple(needed for needed, source in needs.items() if counts(task, needed, source))

@@ -43,7 +43,7 @@ def matrix_text(
 ) -> str:
     """All open pull requests against each other; on a `task`, its own `conflicts` as well."""
     pulls_by_number = {pull.number: pull for pull in open_pulls}
-    known_pairs = {(pair.one, pair.other): pair for pair in pairs if {pair.one, pair.other} <= pulls_by_number.keys()}
+    known_pairs = {pair.numbers: pair for pair in pairs if set(pair.numbers) <= pulls_by_number.keys()}
     conflicting_pairs = [_pair_result(pair, pulls_by_number) for pair in known_pairs.values() if not pair.clean]
     return render(
         "conflicts",
@@ -60,7 +60,7 @@ def matrix_text(
 
 def _row(pull: OpenPull, open_pulls: Sequence[OpenPull], known_pairs: Mapping[tuple[int, int], PullPair]) -> PullRow:
     cells = tuple(_sign(pull, other, known_pairs) for other in open_pulls)
-    is_clean = pull.trial.clean if pull.trial else None
+    is_clean = pull.trial_merge.clean if pull.trial_merge else None
     return PullRow(pull.number, pull.task, cells, {True: "✓", False: "✕", None: "?"}[is_clean])
 
 
@@ -70,12 +70,13 @@ def _sign(pull: OpenPull, other: OpenPull, known_pairs: Mapping[tuple[int, int],
     if pair := known_pairs.get((min(pull.number, other.number), max(pull.number, other.number))):
         return "≈" if pair.clean else "✕"
     # A pull request that conflicts with the base is compared with the others once that is fixed.
-    return "✓" if all(side.trial and side.trial.clean for side in (pull, other)) else "?"
+    return "✓" if all(side.trial_merge and side.trial_merge.clean for side in (pull, other)) else "?"
 
 
 def _pair_result(pair: PullPair, pulls_by_number: Mapping[int, OpenPull]) -> PairResult:
     first, later = sorted(
-        (pulls_by_number[pair.one], pulls_by_number[pair.other]), key=lambda pull: (pull.opened_at, pull.number)
+        (pulls_by_number[pair.low_number], pulls_by_number[pair.high_number]),
+        key=lambda pull: (pull.opened_at, pull.number),
     )
     opening = f"#{first.number} was opened first, on {first.opened_at:%Y-%m-%d %H:%M} UTC"
     return PairResult(first.number, later.number, named(pair.files), opening)
@@ -83,7 +84,7 @@ def _pair_result(pair: PullPair, pulls_by_number: Mapping[int, OpenPull]) -> Pai
 
 def merge_orders(open_pulls: Sequence[OpenPull], pairs: Collection[PullPair]) -> list[tuple[str, MergeOrder]]:
     """The merge order of ready pull requests for each base, if there is a choice."""
-    conflicts = [(pair.one, pair.other) for pair in pairs if not pair.clean]
+    conflicts = [pair.numbers for pair in pairs if not pair.clean]
     pull_of_task = {pull.task: pull.number for pull in open_pulls if pull.task is not None}
     result = []
     for base in sorted({pull.base for pull in open_pulls}):

@@ -92,11 +92,11 @@ async def _card(effect: UpsertCard, errand: SendContext, place: NodeId) -> tuple
 def _check(effect: CheckRun, errand: SendContext, place: NodeId) -> tuple[Mutation, _Told] | SendResult | None:
     """Created again, or changed where its id is known; what has too many remarks for one request goes its own way."""
     said, mark = checks.marks(effect, errand)
-    there, node = checks.known(errand.digest)
+    there, node = checks.known(errand.content_hash)
     if errand.again or effect.conclusion is None or len(effect.annotations) > checks.PORTION:
         return None
     if said == there:
-        return SendResult(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.content_hash)
     same = there.partition(".")[2] == said.partition(".")[2]
     if there and same and not node:
         return None

@@ -21,19 +21,19 @@ async def check_run(effect: CheckRun, errand: SendContext) -> SendResult:
     """Show the check on the commit as it is to be: made once, changed afterwards.
 
     GitHub only ever adds annotations to a run, so other annotations than before make a new run; of several with one
-    name it shows the newest. `digest` is that of the words and buttons and, after a dot, that of the annotations; where
-    it was made `together` with other things, the id follows by which GraphQL knows it.
+    name it shows the newest. `content_hash` is that of the words and buttons and, after a dot, that of the annotations;
+    where it was made `together` with other things, the id follows by which GraphQL knows it.
     """
     said, mark = marks(effect, errand)
     remarks = said.partition(".")[2]
-    there, node = known(errand.digest)
+    there, node = known(errand.content_hash)
     digest = f"{said}.{node}" if node and there.partition(".")[2] == remarks else said
     if said == there and not errand.again:
-        return SendResult(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.content_hash)
     run_id = errand.remote_id if there.partition(".")[2] == remarks else None
     told = len(effect.annotations) if run_id is not None else 0
     # One that was made together with other things has no id that is known here.
-    if (errand.again or (errand.digest and run_id is None)) and (found := await _found(effect, mark, errand)):
+    if (errand.again or (errand.content_hash and run_id is None)) and (found := await _found(effect, mark, errand)):
         run_id, told = found.id, found.output.annotations_count
     status: CheckStatus = "completed" if effect.conclusion else "in_progress"
     conclusion = cast("CheckConclusion | None", effect.conclusion)

@@ -48,7 +48,7 @@ class SendContext:
     key: str
     again: bool  # an earlier send may have been done: look before doing it again
     remote_id: int | None  # of what an earlier send made
-    digest: str | None  # of what was last written there
+    content_hash: str | None  # of what was last written there
     created_at: datetime
     now: datetime
     forecasts: ForecastService | None = None
@@ -94,7 +94,7 @@ class SendResult:
     """Reports an effect that was sent. The outbox applies its `signals` (issue number, signal) and its `report`."""
 
     remote_id: int | None = None
-    digest: str | None = None
+    content_hash: str | None = None
     signals: tuple[tuple[int, Signal], ...] = ()
     report: ConflictReport | RetrospectiveOpened | None = None  # what the sender did, for the feature that asked
     events: tuple[Event, ...] = ()  # lines for the audit trail

@@ -25,16 +25,16 @@ async def upsert_digest(effect: UpsertDigest, errand: SendContext) -> SendResult
     """
     policy = errand.repository.config
     if policy is None or not policy.digest.enabled:
-        return SendResult(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.content_hash)
     there = await _there(errand)
     if there is not None and there.state != "open":
-        return SendResult(there.number, errand.digest)
+        return SendResult(there.number, errand.content_hash)
     async with errand.database.transaction() as connection:
         drawn = await digest_of(connection, errand.repository, errand.now)
     if drawn is None:
-        return SendResult(errand.remote_id, errand.digest)
-    if there is not None and errand.digest == _seal(drawn, there):
-        return SendResult(there.number, errand.digest)
+        return SendResult(errand.remote_id, errand.content_hash)
+    if there is not None and errand.content_hash == _seal(drawn, there):
+        return SendResult(there.number, errand.content_hash)
     body = digest_text(drawn)
     if there is not None:
         written = await errand.github.update_issue(errand.name, there.number, body=body)

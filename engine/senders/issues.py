@@ -37,11 +37,11 @@ async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -
     looked who did what, and that is decided on before anything is written over it.
     """
     wanted = {label for label in there if not is_bot_label(label)} | set(effect.labels)
-    baseline = Baseline.read(errand.digest)
+    baseline = Baseline.read(errand.content_hash)
     if baseline and baseline.unexplained(there, effect.labels):
         seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.forecasts)
         if seen is not None:
-            return SendResult(digest=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
+            return SendResult(content_hash=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
     if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
         return labels_sent(wanted, errand)
     return wanted
@@ -49,7 +49,7 @@ async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -
 
 def labels_sent(labels: set[str], errand: SendContext) -> SendResult:
     """The issue has these labels; a later difference is a later change."""
-    return SendResult(digest=str(Baseline.of(labels, errand.now)))
+    return SendResult(content_hash=str(Baseline.of(labels, errand.now)))
 
 
 async def make_labels(effect: EnsureLabels, errand: SendContext) -> SendResult:
@@ -100,7 +100,7 @@ async def draw_card(effect: UpsertCard, errand: SendContext) -> RenderedCard | S
     async with errand.database.autocommit() as connection:
         task = await store.load_task(connection, errand.repository.id, effect.number)
     if task is None or errand.repository.config is None:
-        return SendResult(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.content_hash)
     outdated = bool(errand.repository.problems)
     body = card_text(task, errand.repository.config, outdated=outdated)
     # Those that tell of a bad configuration are rendered again once it is fixed, and are known by this.
@@ -108,7 +108,7 @@ async def draw_card(effect: UpsertCard, errand: SendContext) -> RenderedCard | S
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
         comment_id = await find_comment(effect.number, CARD_MARKER, errand)
-    if comment_id is not None and digest == errand.digest:
+    if comment_id is not None and digest == errand.content_hash:
         return SendResult(comment_id, digest)
     shown = body.rpartition(CARD_MARKER)[0] or body  # one that was cut off has lost it
     sealed = f"{shown}{errand.seal.marker(task, COMMENT_LIMIT - len(shown))}\n"

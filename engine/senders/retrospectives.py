@@ -25,7 +25,7 @@ async def show_retrospective(effect: PublishRetrospective, errand: SendContext) 
     async with errand.database.autocommit() as connection:
         held = await kept.find_by_key(connection, errand.repository.id, effect.retrospective)
     if held is None or errand.repository.config is None:
-        return SendResult(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.content_hash)
     body = retrospective_body(held)
     digest = hashlib.sha256(body.encode()).hexdigest()
     number = errand.remote_id or held.number
@@ -39,7 +39,7 @@ async def show_retrospective(effect: PublishRetrospective, errand: SendContext) 
             errand.name, title=retrospective_title(held), body=body, labels=[RETROSPECTIVE.name]
         )
         number = issue.number
-    elif digest != errand.digest:
+    elif digest != errand.content_hash:
         with contextlib.suppress(NotFound, Gone):  # a user deleted it: the retrospective stays as it was
             await errand.github.update_issue(errand.name, number, body=body)
     return SendResult(number, digest, report=RetrospectiveOpened(held.key, number))

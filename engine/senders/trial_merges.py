@@ -72,7 +72,7 @@ async def _compare(
     except (GitError, MergeError, TimeoutError, ValueError) as error:
         # Those that wait for a result learn that there is none; earlier results stay valid.
         trial = TrialMerge("", None, problem=one_line(mask_secrets(str(error)), 300))
-        asked = {number for number, flight in there.items() if flight.trial is None or flight.asks}
+        asked = {number for number, flight in there.items() if flight.trial_merge is None or flight.asks}
         return ConflictReport(base, heads, dict.fromkeys(asked if of is None else of, trial), of=of)
     trials = {
         number: _trial(base_sha, trial, behind=trial.head not in current) for number, trial in found.base_merges.items()
@@ -80,7 +80,7 @@ async def _compare(
     for number in moved & (of if of is not None else moved):
         trials[number] = TrialMerge(base_sha, None, problem="the head changed in the meantime")
     for number, trial in trials.items():
-        if trial.clean is False and trial != there[number].trial and not await _ci_started(errand, heads[number]):
+        if trial.clean is False and trial != there[number].trial_merge and not await _ci_started(errand, heads[number]):
             trials[number] = replace(trial, ci_started=False)
     return ConflictReport(
         base, heads, trials, _touched(found), _pairs(found, heads), frozenset(found.undecided), of, past

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from alembic import command
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.database import audit_log, store
 from adapters.database import tables as t
-from adapters.database.database import Database, migration_config
+from adapters.database.database import Database
 from core.audit.chain import events_with_changes
 from core.audit.events import Event, EventType
 from core.task.model import Flag, Priority, Status
@@ -72,19 +70,19 @@ async def test_the_database_refuses_to_change_it(connection: Any, change: str) -
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ("UPDATE events SET actor = 'mallory' WHERE place = 2", "line 2 (instruction of #1) was changed"),
-        ("UPDATE events SET payload = '{}' WHERE place = 1", "line 1 (task_created of #1) was changed"),
-        ("UPDATE events SET occurred_at = occurred_at + interval '1 ms' WHERE place = 3", "line 3 (command_run of #1)"),
-        ("DELETE FROM events WHERE place = 2", "line 2 is missing: 3 follows"),
-        ("DELETE FROM events WHERE place = 3", "#1: `flags` is ['blocked'], but the audit log says None"),
+        ("UPDATE events SET actor = 'mallory' WHERE seq = 2", "line 2 (instruction of #1) was changed"),
+        ("UPDATE events SET payload = '{}' WHERE seq = 1", "line 1 (task_created of #1) was changed"),
+        ("UPDATE events SET occurred_at = occurred_at + interval '1 ms' WHERE seq = 3", "line 3 (command_run of #1)"),
+        ("DELETE FROM events WHERE seq = 2", "line 2 is missing: 3 follows"),
+        ("DELETE FROM events WHERE seq = 3", "#1: `flags` is ['blocked'], but the audit log says None"),
         (
             "UPDATE tasks SET state = jsonb_set(state, '{priority}', '\"P1\"')",
             "#1: `priority` is 'P1', but the audit log",
         ),
         (
-            "UPDATE events SET place = place + 1 WHERE place >= 3; "
-            "INSERT INTO events (repository_id, type, task, payload, occurred_at, place, hash) "
-            "SELECT repository_id, type, task, payload, occurred_at, 3, hash FROM events WHERE place = 2",
+            "UPDATE events SET seq = seq + 1 WHERE seq >= 3; "
+            "INSERT INTO events (repository_id, type, task, payload, occurred_at, seq, hash) "
+            "SELECT repository_id, type, task, payload, occurred_at, 3, hash FROM events WHERE seq = 2",
             "line 3 (instruction of #1) was changed, or a line before it was removed or inserted",
         ),
     ],
@@ -112,33 +110,3 @@ async def test_a_change_that_no_line_tells_of_gets_one() -> None:
         (EventType.TASK_CHANGED, {"status": ["ready", "pending"]})
     ]
     assert events_with_changes((), TASK, TASK) == ()
-
-
-def _to_0009(connection: Connection) -> None:
-    config = migration_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0009")
-
-
-async def test_a_trail_of_before_is_chained_when_the_tables_are_brought_up_to_date(connection: Any) -> None:
-    for statement in (
-        "DROP TRIGGER events_stay ON events",
-        "DROP TRIGGER events_are_kept ON events",
-        "DROP FUNCTION events_are_for_ever",
-        "ALTER TABLE events DROP COLUMN changes, DROP COLUMN place, DROP COLUMN hash",
-        "UPDATE alembic_version SET version_num = '0008'",
-    ):
-        await connection.execute(text(statement))
-    await store.save_task(connection, TASK.flagged(Flag.STALLED, "It stands."), NOW)
-    for number, payload in ((1, {"weight": 2.0, "why": "ü"}), (7, {"deep": [{"small": 0.5}]})):
-        await connection.execute(
-            text(
-                "INSERT INTO events (repository_id, type, task, payload, occurred_at)"
-                " VALUES (:home, 'task_created', :task, CAST(:payload AS jsonb), :at)"
-            ),
-            {"home": REPOSITORY, "task": number, "payload": json.dumps(payload), "at": NOW},
-        )
-    await connection.run_sync(_to_0009)
-    assert await audit_log.verify(connection, REPOSITORY) == audit_log.AuditResult(3, 1)
-    await audit_log.append(connection, REPOSITORY, [line(EventType.COMMAND_RUN)])
-    assert (await audit_log.verify(connection, REPOSITORY)).events == 4

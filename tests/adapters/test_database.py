@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import CheckConstraint, Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from adapters.database import redeliveries, repositories, store
+from adapters.database import repositories, store
 from adapters.database.database import Database, DatabaseError, describe_url, engine_url
 from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
 from adapters.database.tables import metadata
+from core.task.deadlines import task_target
 from engine.clock import CommonClock, SystemClock
 
 EMPTY = f"empty_at_start_{os.getpid()}"
@@ -30,6 +31,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(database: Database) -> None:
+    def checks(connection: Connection) -> set[str | None]:
+        inspector = inspect(connection)
+        return {check["name"] for table in metadata.tables for check in inspector.get_check_constraints(table)}
+
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(
             connection,
@@ -37,11 +42,11 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(da
         )
         return list(compare_metadata(context, metadata))
 
-    assert redeliveries.UNDELIVERED_WEBHOOKS.name in metadata.tables, (
-        "the tables that stand beside their queries are among them"
-    )
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+        described = [one for table in metadata.tables.values() for one in table.constraints]
+        expected = {one.name for one in described if isinstance(one, CheckConstraint)}
+        assert await connection.run_sync(checks) == expected != set()
 
 
 async def test_migrating_again_or_twice_at_once_changes_nothing(database: Database) -> None:
@@ -158,7 +163,7 @@ def test_a_url_is_described_without_its_password() -> None:
 async def test_a_transaction_that_fails_leaves_nothing_behind(database: Database) -> None:
     async def fails() -> None:
         async with database.transaction() as connection:
-            await store.set_deadline(connection, 1, "task:1", "ack", NINE)
+            await store.set_deadline(connection, 1, task_target(1), "ack", NINE)
             raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError):
@@ -198,7 +203,7 @@ def test_the_embedded_server_keeps_its_data_from_one_start_to_the_next(tmp_path:
         database = Database(url)
         await database.migrate()
         async with database.transaction() as connection:
-            await store.set_deadline(connection, 1, "task:1", "ack", NINE)
+            await store.set_deadline(connection, 1, task_target(1), "ack", NINE)
         await database.close()
 
     async def read(url: str) -> int:

@@ -28,7 +28,7 @@ class Place:
         async with self.database.autocommit() as connection:
             worker = "INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"
             which = (await connection.execute(text(worker))).scalar_one()
-            query = text("SELECT (procrastinate_fetch_job_v2(ARRAY[:queue], :worker)).args->>'number'")
+            query = text("SELECT (procrastinate_fetch_job_v2(ARRAY[:queue], :worker)).args->>'issue_number'")
             found = (await connection.execute(query, {"queue": MAIN, "worker": which})).scalar_one()
         return int(found) if found else None
 
@@ -43,7 +43,7 @@ async def place(database_url: str) -> AsyncIterator[Place]:
     database, jobs = Database(database_url), JobQueue(database_url)
 
     @jobs.app.task(name="send")
-    async def send(repository_id: int, number: int) -> None:
+    async def send(repository_id: int, issue_number: int) -> None:
         """No worker runs here."""
 
     async with jobs.app.open_async():

@@ -125,11 +125,15 @@ async def test_chains_are_kept_whatever_changes(connection: Any) -> None:
             await save(connection, state[n])
             await task_queue.update_depths(connection, REPOSITORY, [n])
         known = await dependency_graph.load_open_graph(connection, REPOSITORY)
-        rows = await connection.execute(select(t.tasks.c.number, t.tasks.c.behind).where(t.tasks.c.status != "done"))
+        rows = await connection.execute(
+            select(t.tasks.c.number, t.tasks.c.dependents_depth).where(t.tasks.c.status != "done")
+        )
         assert dict(rows.all()) == dependents_depth(known)
-    await connection.execute(text("UPDATE tasks SET behind = 77"))
+    await connection.execute(text("UPDATE tasks SET dependents_depth = 77"))
     await task_queue.update_depths(connection, REPOSITORY)
-    rows = await connection.execute(select(t.tasks.c.number, t.tasks.c.behind).where(t.tasks.c.status != "done"))
+    rows = await connection.execute(
+        select(t.tasks.c.number, t.tasks.c.dependents_depth).where(t.tasks.c.status != "done")
+    )
     assert dict(rows.all()) == dependents_depth(await dependency_graph.load_open_graph(connection, REPOSITORY))
 
 
@@ -139,8 +143,10 @@ def row(number: int, **changes: Any) -> AttemptRecord:
 
 async def test_of_an_attempt_the_first_moments_and_the_longest_silence_stay(connection: Any) -> None:
     later = NOW + timedelta(minutes=5)
-    await attempts.save(connection, REPOSITORY, [row(1), row(1, acknowledged_at=NOW, longest_silence=30)])
-    await attempts.save(connection, REPOSITORY, [row(1, handed_in_at=later, first_checks=False, longest_silence=9)])
+    await attempts.save(connection, REPOSITORY, [row(1), row(1, acknowledged_at=NOW, longest_silence_seconds=30)])
+    await attempts.save(
+        connection, REPOSITORY, [row(1, pull_opened_at=later, first_checks_passed=False, longest_silence_seconds=9)]
+    )
     await attempts.save(
         connection,
         REPOSITORY,
@@ -148,24 +154,26 @@ async def test_of_an_attempt_the_first_moments_and_the_longest_silence_stay(conn
             row(
                 1,
                 acknowledged_at=later,
-                handed_in_at=NOW,
-                first_checks=True,
+                pull_opened_at=NOW,
+                first_checks_passed=True,
                 ended_at=later,
                 outcome="failed",
-                blamed=True,
+                counts_against_agent=True,
             )
         ],
     )
     assert await attempts.list_recent(connection, REPOSITORY, later) == [
         row(
-            1, acknowledged_at=NOW, handed_in_at=later, first_checks=False, longest_silence=30,
-            ended_at=later, outcome="failed", blamed=True,
+            1, acknowledged_at=NOW, pull_opened_at=later, first_checks_passed=False, longest_silence_seconds=30,
+            ended_at=later, outcome="failed", counts_against_agent=True,
         )
     ]  # fmt: skip
 
 
 async def test_the_windows_roll(connection: Any) -> None:
-    old = row(999, started_at=NOW - WINDOW - timedelta(seconds=1), ended_at=NOW, outcome="failed", blamed=True)
+    old = row(
+        999, started_at=NOW - WINDOW - timedelta(seconds=1), ended_at=NOW, outcome="failed", counts_against_agent=True
+    )
     many = [row(n, started_at=NOW + timedelta(minutes=n)) for n in range(1, LATEST + 11)]
     other = row(500, agent="claude", ended_at=NOW, outcome="delivered", capabilities=("docs",))
     await attempts.save(connection, REPOSITORY, [old, *many, other])

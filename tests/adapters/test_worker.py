@@ -25,25 +25,26 @@ class Shop:
 
     database: Database
     jobs: JobQueue
-    ran: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+    ran: asyncio.Queue[int | str] = field(default_factory=asyncio.Queue)
     act: Callable[[int], Awaitable[None]] | None = None
 
-    async def ask(self, *numbers: int, lock: str | None = None) -> None:
-        wanted = [send_job(1, number) for number in numbers]
+    async def ask(self, *groups: int | str, lock: str | None = None) -> None:
+        """Ask for the sending of issues, by number, and of channels, by name."""
+        wanted = [send_job(1, group) if isinstance(group, int) else send_job(1, None, group) for group in groups]
         if lock:
             wanted = [JobRequest(one.task_name, lock, one.arguments) for one in wanted]
         async with self.database.transaction() as connection:
             await self.jobs.defer_all(connection, wanted)
 
-    async def next(self) -> int:
+    async def next(self) -> int | str:
         return await asyncio.wait_for(self.ran.get(), PATIENCE)
 
     @asynccontextmanager
     async def working(self, slots: int) -> AsyncIterator[None]:
         """A worker that is idle by now: it has run a job of each queue."""
         worker = asyncio.create_task(Worker(self.jobs, {(MAIN,): slots, (ALERTS,): 1}).run())
-        await self.ask(0, -1)
-        assert {await self.next(), await self.next()} == {0, -1}
+        await self.ask(0, "log")
+        assert {await self.next(), await self.next()} == {0, "log"}
         yield
         worker.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -57,10 +58,10 @@ async def shop(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     it = Shop(database, jobs)
 
     @jobs.app.task(name="send")
-    async def send(repository_id: int, number: int) -> None:
-        if it.act:
-            await it.act(number)
-        it.ran.put_nowait(number)
+    async def send(repository_id: int, issue_number: int | None, channel: str | None) -> None:
+        if it.act and issue_number is not None:
+            await it.act(issue_number)
+        it.ran.put_nowait(channel or issue_number or 0)
 
     async with jobs.app.open_async():
         yield it

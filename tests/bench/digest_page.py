@@ -95,7 +95,7 @@ async def _draw_digest(environment: Environment) -> list[RequestRecord]:
 
 async def _wait_until_idle(environment: Environment) -> None:
     """Wait until there is nothing to do: no job, no deadline that is due, nothing to send, no delivery on its way."""
-    pending_effects = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
+    pending_effects = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "pending")
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             await environment.hub.wait_until_idle()

@@ -171,7 +171,7 @@ async def _add_waiting_tasks(environment: Environment, count: int, capability: s
 
 
 _PENDING_WORK = text(
-    "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting') + (SELECT count(*) FROM procrastinate_jobs)"
+    "SELECT (SELECT count(*) FROM outbox WHERE state = 'pending') + (SELECT count(*) FROM procrastinate_jobs)"
 )
 
 

@@ -266,7 +266,7 @@ async def _classify_deliveries(environment: Environment, accepted_guids: list[st
             )
         )
         retry_deadlines = await connection.execute(
-            text("SELECT substr(subject, 10) FROM deadlines WHERE subject LIKE 'delivery:%'")
+            text("SELECT target_id FROM deadlines WHERE target_kind = 'delivery'")
         )
         scheduled_guids = {*jobs.scalars(), *retry_deadlines.scalars()}
     handled = [guid for guid in accepted_guids if handled_by_guid.get(guid)]

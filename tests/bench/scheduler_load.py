@@ -30,12 +30,12 @@ from tests.builders import NOW
 REPOSITORY = 42
 RUNS = 5
 _INSERT_DEADLINES = text(
-    "INSERT INTO deadlines (repository_id, subject, kind, attempt, due_at)"
-    " SELECT :home, :what || number, 'stall', 0, :at FROM generate_series(1, :count) AS number"
+    "INSERT INTO deadlines (repository_id, target_kind, target_id, kind, due_at)"
+    " SELECT :home, :kind, number, 'stall', :at FROM generate_series(1, :count) AS number"
 )
 # A tenth as many tasks as lines; each has its lines spread over the whole trail.
 _INSERT_EVENTS = text(
-    "INSERT INTO events (repository_id, type, task, attempt, payload, occurred_at, place, hash)"
+    "INSERT INTO events (repository_id, type, task, attempt, payload, occurred_at, seq, hash)"
     " SELECT :home, 'command_run', 1 + number % :tasks, 1, '{\"command\": \"status\"}', :at, number, 'x'"
     " FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS number"
 )
@@ -63,7 +63,7 @@ async def measure_sweep(work: UnitOfWorkFactory, due_count: int, row_count: int)
     async def sweep_seconds() -> float:
         async with work.database.transaction() as connection:
             await connection.execute(
-                _INSERT_DEADLINES, {"home": REPOSITORY, "what": "task:", "at": NOW, "count": due_count}
+                _INSERT_DEADLINES, {"home": REPOSITORY, "kind": "task", "at": NOW, "count": due_count}
             )
             await connection.execute(text("DELETE FROM procrastinate_jobs"))
         await _update_statistics(work, "deadlines")
@@ -76,7 +76,7 @@ async def measure_sweep(work: UnitOfWorkFactory, due_count: int, row_count: int)
     async with work.database.transaction() as connection:
         later_values = {
             "home": REPOSITORY,
-            "what": "task:later-",
+            "kind": "later",
             "at": NOW + timedelta(days=1),
             "count": row_count - due_count,
         }

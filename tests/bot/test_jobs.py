@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -23,7 +24,7 @@ from adapters.database.deliveries import (
 )
 from adapters.database.jobs import DELIVERY, DUE, MAIN, JobQueue
 from bot.jobs import drain_queue, run_worker
-from core.task.deadlines import Deadline, DeadlineKind
+from core.task.deadlines import Deadline, DeadlineKind, task_target
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.downtime import extend_deadlines_after_downtime
 from scheduler.prune import DELIVERY_RETENTION, prune_database
@@ -75,8 +76,10 @@ async def office(database_url: str) -> AsyncIterator[Office]:
                 it.done.append(handled := stored.guid)
 
         @jobs.app.task(name=DUE)
-        async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
-            it.done.append(f"{subject} {kind} {attempt}")
+        async def due(
+            repository_id: int, target_kind: str, target_id: str, kind: str, attempt: int, payload: dict[str, Any]
+        ) -> None:
+            it.done.append(f"{target_kind} {target_id} {kind} {attempt}")
 
         yield it
     await database.close()
@@ -162,14 +165,14 @@ async def test_a_shutdown_gives_back_what_takes_too_long(office: Office, monkeyp
 async def test_every_due_deadline_becomes_one_job_and_the_others_stay(office: Office) -> None:
     async with office.database.transaction() as connection:
         for number in range(BATCH_SIZE + 5):
-            await store.set_deadline(connection, 1, f"task:{number}", "ack", NINE - timedelta(seconds=1), 3)
-        await store.set_deadline(connection, 1, "task:9999", "ack", NINE + timedelta(seconds=1), 1)
+            await store.set_deadline(connection, 1, task_target(number), "ack", NINE - timedelta(seconds=1), 3)
+        await store.set_deadline(connection, 1, task_target(9999), "ack", NINE + timedelta(seconds=1), 1)
     taken = await asyncio.gather(sweep(office.work), sweep(office.work))
     assert sum(taken) == BATCH_SIZE + 5
     await drain_queue(office.jobs, 8)
-    assert sorted(office.done) == sorted(f"task:{n} ack 3" for n in range(BATCH_SIZE + 5))
+    assert sorted(office.done) == sorted(f"task {n} ack 3" for n in range(BATCH_SIZE + 5))
     async with office.database.transaction() as connection:
-        assert list((await connection.execute(select(t.deadlines.c.subject))).scalars()) == ["task:9999"]
+        assert list((await connection.execute(select(t.deadlines.c.target_id))).scalars()) == ["9999"]
 
 
 async def test_deliveries_that_were_handled_long_ago_go(office: Office) -> None:
@@ -202,7 +205,7 @@ async def test_a_deadline_set_in_the_past_does_not_look_like_downtime(office: Of
     """As after an operator shortens the time-outs: nothing was missed."""
     long_over = Deadline(DeadlineKind.STALL, NINE - timedelta(days=1), 0)
     async with office.database.transaction() as connection:
-        await store.replace_deadlines(connection, 1, "task:7", [long_over], NINE)
+        await store.replace_deadlines(connection, 1, task_target(7), [long_over], NINE)
     assert await extend_deadlines_after_downtime(office.work) == 0
     assert await sweep(office.work) == 1
 
@@ -210,12 +213,12 @@ async def test_a_deadline_set_in_the_past_does_not_look_like_downtime(office: Of
 async def test_what_was_put_off_stays_put_off_when_the_task_changes(office: Office) -> None:
     over = Deadline(DeadlineKind.STALL, NINE - timedelta(hours=1), 0)
     async with office.database.transaction() as connection:
-        await store.set_deadline(connection, 1, "task:7", "stall", over.due_at)
+        await store.set_deadline(connection, 1, task_target(7), "stall", over.due_at)
     assert await extend_deadlines_after_downtime(office.work) == 1
     async with office.database.transaction() as connection:
-        await store.replace_deadlines(connection, 1, "task:7", [over], NINE)
+        await store.replace_deadlines(connection, 1, task_target(7), [over], NINE)
     assert await sweep(office.work) == 0
     async with office.database.transaction() as connection:
         again = Deadline(DeadlineKind.STALL, NINE - timedelta(hours=1), 1)  # of another attempt
-        await store.replace_deadlines(connection, 1, "task:7", [again], NINE)
+        await store.replace_deadlines(connection, 1, task_target(7), [again], NINE)
     assert await sweep(office.work) == 1

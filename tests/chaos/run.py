@@ -44,10 +44,10 @@ FINAL_STATUSES = ("done", "failed")
 # What is still to be done: jobs, effects that wait, waits that are over.
 _PENDING_WORK = text(
     "SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))"
-    " + (SELECT count(*) FROM outbox WHERE state = 'waiting')"
+    " + (SELECT count(*) FROM outbox WHERE state = 'pending')"
 )
 _OPEN_TASKS = text(
-    "SELECT count(*) FROM tasks WHERE status NOT IN ('done', 'failed') AND NOT withdrawn"
+    "SELECT count(*) FROM tasks WHERE status NOT IN ('done', 'failed') AND NOT untracked"
     " AND NOT (status = 'ready' AND state->'waits_for' <> '[]')"
 )
 

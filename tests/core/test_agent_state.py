@@ -34,28 +34,28 @@ class TestCondition:
         assert (now.state, now.takes_work, now.until) == (AgentState.OFFLINE, False, None)
 
     def test_it_cools_down_until_then_and_no_longer(self) -> None:
-        cooling = AgentRecord(cooling_until=NOW + MINUTE, cooling_reason="out of credit")
+        cooling = AgentRecord(backoff_until=NOW + MINUTE, backoff_reason="out of credit")
         now = condition(cooling, NOW, TIMES)
         assert (now.state, now.takes_work, now.until) == (AgentState.BUSY, False, NOW + MINUTE)
         assert now.reason == "takes no work until 2026-03-02 09:01:00 UTC: out of credit"
         assert condition(cooling, NOW + MINUTE, TIMES).state is AgentState.AVAILABLE
 
     def test_after_a_failure_it_is_left_alone_and_then_has_one_task_on_trial(self) -> None:
-        failed = AgentRecord(failed_at=NOW, failed_reason="codex gave no sign of life", failures=1)
+        failed = AgentRecord(last_failure_at=NOW, last_failure_reason="codex gave no sign of life", failures=1)
         now = condition(failed, NOW + MINUTE, TIMES)
         assert (now.state, now.takes_work, now.until) == (AgentState.ERROR, False, NOW + TIMES.ack)
         later = condition(failed, NOW + TIMES.ack, TIMES)
         assert (later.state, later.takes_work, later.on_trial) == (AgentState.ERROR, True, True)
 
     def test_a_sign_of_life_after_the_failure_ends_it(self) -> None:
-        failed = AgentRecord(failed_at=NOW, failures=3, seen_at=NOW)
+        failed = AgentRecord(last_failure_at=NOW, failures=3, seen_at=NOW)
         assert failed.in_error
         back = replace(failed, seen_at=NOW + MINUTE)
         assert not back.in_error
         assert condition(back, NOW + MINUTE, TIMES).state is AgentState.AVAILABLE
 
     def test_in_error_for_as_long_as_a_task_may_take_is_offline(self) -> None:
-        failed = AgentRecord(seen_at=NOW - TIMES.attempt, failed_at=NOW, failures=1)
+        failed = AgentRecord(seen_at=NOW - TIMES.attempt, last_failure_at=NOW, failures=1)
         assert condition(failed, NOW, TIMES).state is AgentState.OFFLINE
         assert condition(failed, NOW + TIMES.ack, TIMES).on_trial  # it still gets its chance
 

@@ -37,11 +37,11 @@ def row(number: int = 1, **changes: Any) -> AttemptRecord:
 
 
 def done(number: int, minutes: float = 30, **changes: Any) -> AttemptRecord:
-    return row(number, outcome="delivered", handed_in_at=NOW + minutes * MIN, ended_at=NOW + 99 * MIN, **changes)
+    return row(number, outcome="delivered", pull_opened_at=NOW + minutes * MIN, ended_at=NOW + 99 * MIN, **changes)
 
 
 def failed(number: int, **changes: Any) -> AttemptRecord:
-    return row(number, outcome="failed", blamed=True, ended_at=NOW + 99 * MIN, **changes)
+    return row(number, outcome="failed", counts_against_agent=True, ended_at=NOW + 99 * MIN, **changes)
 
 
 class TestTheFigures:
@@ -51,13 +51,13 @@ class TestTheFigures:
 
     def test_errors_rework_and_first_checks(self) -> None:
         rows = [
-            done(1, first_checks=True),
-            done(2, first_checks=True),
-            failed(3, first_checks=False),
+            done(1, first_checks_passed=True),
+            done(2, first_checks_passed=True),
+            failed(3, first_checks_passed=False),
             failed(4),
             row(5, outcome="released", ended_at=NOW),
             row(6, outcome="unavailable", ended_at=NOW),
-            row(7, first_checks=True),  # still at work
+            row(7, first_checks_passed=True),  # still at work
         ]
         found = measure(rows)
         assert (found.attempts, found.done, found.error_rate, found.rework) == (4, 2, 0.5, 2.0)
@@ -137,19 +137,19 @@ def _replayed(line: dict[str, Any], number: int) -> AttemptRecord:
         capabilities=tuple(line["needs"]),
         started_at=NOW,
         acknowledged_at=NOW + timedelta(seconds=line["ack"]),
-        handed_in_at=None if minutes is None else NOW + minutes * MIN,
+        pull_opened_at=None if minutes is None else NOW + minutes * MIN,
         ended_at=NOW + timedelta(hours=2),
         outcome=line["outcome"],
-        blamed=line["outcome"] in ("failed", "silent"),
-        first_checks=line.get("checks"),
-        longest_silence=line["silence"],
+        counts_against_agent=line["outcome"] in ("failed", "silent"),
+        first_checks_passed=line.get("checks"),
+        longest_silence_seconds=line["silence"],
     )
 
 
 class TestPatience:
     def seen(self, count: int, *, ack: float = 1, silence: float = 1) -> list[AttemptRecord]:
         """`count` attempts, with these minutes to the first sign of life and between two of them."""
-        return [done(n, acknowledged_at=NOW + ack * MIN, longest_silence=silence * 60) for n in range(count)]
+        return [done(n, acknowledged_at=NOW + ack * MIN, longest_silence_seconds=silence * 60) for n in range(count)]
 
     def test_it_is_learned_from_twenty_attempts_and_not_from_less(self) -> None:
         assert patience(self.seen(19, ack=4), TIMES) is None
@@ -191,23 +191,23 @@ class TestWhatAChangeTells:
         acknowledged: datetime = story.now
         story.advance(minutes=6)
         [alive] = self.change(story, story.start_run)
-        assert alive.longest_silence == 7 * 60
+        assert alive.longest_silence_seconds == 7 * 60
         [handed_in] = self.change(story, story.see_pull)
-        assert (handed_in.handed_in_at, handed_in.acknowledged_at) == (story.now, acknowledged)
+        assert (handed_in.pull_opened_at, handed_in.acknowledged_at) == (story.now, acknowledged)
         [green] = self.change(story, lambda: story.report_checks(ChecksState.SUCCESS))
-        assert green.first_checks is True
+        assert green.first_checks_passed is True
         [ended] = self.change(story, lambda: story.see_issue(closed=True, not_planned=True))
-        assert (ended.outcome, ended.blamed, ended.ended_at) == ("released", False, story.now)
+        assert (ended.outcome, ended.counts_against_agent, ended.ended_at) == ("released", False, story.now)
 
     def test_red_checks_end_it(self) -> None:
         story = Story().file_ready_task().reach_review()
         [ended] = self.change(story, lambda: story.report_checks(ChecksState.FAILURE))
-        assert (ended.outcome, ended.blamed, ended.first_checks) == ("failed", True, False)
+        assert (ended.outcome, ended.counts_against_agent, ended.first_checks_passed) == ("failed", True, False)
 
     def test_a_draft_is_not_handed_in(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         [seen] = self.change(story, lambda: story.see_pull(draft=True))
-        assert seen.handed_in_at is None
+        assert seen.pull_opened_at is None
 
     def test_people_are_not_measured(self) -> None:
         story = Story().file_ready_task()

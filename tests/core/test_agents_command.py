@@ -179,8 +179,8 @@ def paused(record: AgentRecord, **more: Any) -> Agent:
 @pytest.mark.parametrize(
     ("record", "state"),
     [
-        (AgentRecord(failed_at=NOW, failed_reason="silent", failures=1), "error: failed at"),
-        (AgentRecord(cooling_until=NOW + timedelta(hours=1), cooling_reason="no credit"), "busy: takes no work until"),
+        (AgentRecord(last_failure_at=NOW, last_failure_reason="silent", failures=1), "error: failed at"),
+        (AgentRecord(backoff_until=NOW + timedelta(hours=1), backoff_reason="no credit"), "busy: takes no work until"),
     ],
 )
 def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: str) -> None:
@@ -208,7 +208,7 @@ def test_a_service_that_is_left_alone_is_no_pause_of_the_agent() -> None:
 def test_a_drained_agent_in_error_is_taken_in_with_both_at_once() -> None:
     story = Story()
     story.run_command("/agents drain codex")
-    story.agents = (paused(AgentRecord(failed_at=NOW, failures=2)),)
+    story.agents = (paused(AgentRecord(last_failure_at=NOW, failures=2)),)
     story.run_command("/agents resume codex")
     assert story.context.team.mode("codex") is None
     assert [news.turn for news in story.last_decision.agent_changes] == [StateChangeKind.RESUMED]

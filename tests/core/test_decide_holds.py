@@ -92,7 +92,7 @@ class TestHeldBack:
         assert story.task.review
         assert min(story.task.lease.paused, story.task.review.paused) >= timedelta(hours=20)
         assert not story.effects_of_type(PollAgent)
-        assert [row.longest_silence for row in lines(before, story.task, story.now)] == [0, 0]
+        assert [row.longest_silence_seconds for row in lines(before, story.task, story.now)] == [0, 0]
 
     def test_it_is_not_merged(self) -> None:
         story = Story(merge={"auto": True}).file_ready_task(text=body(ticked=True)).reach_review()

@@ -98,7 +98,7 @@ class TestDepends:
 
     def test_remove_takes_one_of_githubs_own_away(self) -> None:
         story = Story().file_ready_task()
-        story.sources = {"#2": Source.BLOCKER, "#3": Source.PART, "#4": Source.TEXT, "#5": Source.LIFTED}
+        story.sources = {"#2": Source.BLOCKED_BY, "#3": Source.SUB_ISSUE, "#4": Source.TEXT, "#5": Source.REMOVED}
         issues = self.named("#2", "#3", "#4", "#5")
         story.run_command("/depends remove #2", role="triage", issues=issues)
         (effect,) = story.effects_of_type(SetDependency)

@@ -15,7 +15,7 @@ CLEAN = TrialMerge(BASE_SHA, True)
 
 def flight(number: int, task: int | None = None, **changes: object) -> OpenPull:
     opened = NOW + timedelta(minutes=number)
-    plain = OpenPull(number, task, "A title", f"task/{task}-1", "main", SHA, "", "mona", opened, trial=CLEAN)
+    plain = OpenPull(number, task, "A title", f"task/{task}-1", "main", SHA, "", "mona", opened, trial_merge=CLEAN)
     return replace(plain, **changes)  # type: ignore[arg-type]  # of whatever field
 
 
@@ -28,8 +28,8 @@ def test_the_table() -> None:
         flight(7, 1),
         flight(9, 2),
         flight(11, rank=0),
-        flight(12, 4, trial=TrialMerge(BASE_SHA, False)),
-        flight(13, 5, trial=None),
+        flight(12, 4, trial_merge=TrialMerge(BASE_SHA, False)),
+        flight(13, 5, trial_merge=None),
         flight(14, 6, base="release"),
     ]
     pairs = [pair(7, 9, "shop/a.py"), pair(9, 11, "x|y", "@all", "b", "c"), pair(7, 11), pair(9, 99, "gone")]

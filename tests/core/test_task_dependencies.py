@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from core.task.dependencies import Dependency, Source, changed_natively, counting, standing
 
-TEXT, BLOCKER, PART, LIFTED = Source.TEXT, Source.BLOCKER, Source.PART, Source.LIFTED
+TEXT, BLOCKER, PART, LIFTED = Source.TEXT, Source.BLOCKED_BY, Source.SUB_ISSUE, Source.REMOVED
 
 needs = st.dictionaries(
     st.sampled_from(["#1", "#2", "#3", "acme/web#1"]),

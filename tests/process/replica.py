@@ -14,6 +14,7 @@ from adapters.database.jobs import DUE, MAIN, SEND, JobQueue
 from adapters.github import GitHubClient
 from bot.jobs import run_worker
 from bot.logs import configure_logs
+from core.task.deadlines import DeadlineTarget
 from engine.clock import SystemClock
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.deadlines import handle_deadline as handle_due
@@ -28,8 +29,11 @@ async def main(url: str) -> None:
     unit_of_work_factory = UnitOfWorkFactory(database, jobs, clock.now)
 
     @jobs.app.task(name=DUE)
-    async def due(**arguments: Any) -> None:
-        await handle_due(unit_of_work_factory, NO_GITHUB, **arguments, is_handled=lambda event, action: False)
+    async def due(target_kind: str, target_id: str, **arguments: Any) -> None:
+        target = DeadlineTarget(target_kind, target_id)
+        await handle_due(
+            unit_of_work_factory, NO_GITHUB, target=target, **arguments, is_handled=lambda event, action: False
+        )
 
     @jobs.app.task(name=SEND)
     async def send(**arguments: Any) -> None:

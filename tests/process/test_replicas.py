@@ -30,15 +30,15 @@ _REPOSITORIES = text(
     " SELECT n, 1, 'acme/shop-' || n, 'main', true, :config FROM generate_series(1, :repositories) AS n"
 )
 _TASKS = text(
-    "INSERT INTO tasks (repository_id, number, status, priority, attempt, fingerprint, withdrawn, required,"
-    " created_at, updated_at, state)"
+    "INSERT INTO tasks (repository_id, number, status, priority, attempt, fingerprint, untracked,"
+    " required_capabilities, created_at, updated_at, state)"
     " SELECT 1 + n % :repositories, n, 'ready', 'P2', 0, n::text, false, '[]', :at, :at, CAST(:state AS jsonb)"
     " || jsonb_build_object('number', n, 'repository_id', 1 + n % :repositories)"
     " FROM generate_series(1, :tasks) AS n"
 )
 _WAITS = text(
-    "INSERT INTO deadlines (repository_id, subject, kind, attempt, due_at)"
-    " SELECT repository_id, 'task:' || number, 'held', 0, :at FROM tasks"
+    "INSERT INTO deadlines (repository_id, target_kind, target_id, kind, due_at)"
+    " SELECT repository_id, 'task', number, 'held', :at FROM tasks"
 )
 # A deadline of a paused task restarts when it is over, which the audit log does not record: the database itself counts.
 _COUNTING = """

@@ -74,7 +74,7 @@ async def test_code_owners_then_on_call_are_notified_until_one_answers(owned: Wo
     assert world.written()[-2:] == ["#1 labels status:done", "#1 card edited"]
 
     [row] = await calls(world)
-    assert (row["cause"], row["called"], row["how"]) == ("attempts", ["bob", "acme/shop", "dave"], "fixed")
+    assert (row["cause"], row["notified"], row["resolution"]) == ("attempts", ["bob", "acme/shop", "dave"], "fixed")
     assert (row["acknowledged_by"], len(row["steps"])) == ("dave", 3)
     assert (row["delivered_at"] - row["raised_at"]).total_seconds() < 1
     assert row["ended_at"] > row["acknowledged_at"] > row["delivered_at"]
@@ -104,7 +104,7 @@ async def test_a_reply_is_enough_and_a_lost_response_notifies_no_one_twice(world
     await world.says(issue, "/ack")
     assert "needs-human" not in issue.label_names
     world.ignore_writes("the answer to /ack")
-    assert [row["how"] for row in await calls(world)] == ["acknowledged"]
+    assert [row["resolution"] for row in await calls(world)] == ["acknowledged"]
 
 
 class Receivers:
@@ -171,7 +171,7 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
 
         email, slack = sorted(await list_dead_letters(world.bot.settings), key=lambda letter: letter.what)
         assert "set SMTP_HOST" in email.error
-        assert (slack.what, slack.tries) == ("slack: acme/shop#1 needs a person: Add the tax rate", 1)
+        assert (slack.what, slack.attempts) == ("slack: acme/shop#1 needs a person: Add the tax rate", 1)
         assert slack.error == "Slack answered 404"
         assert "Slack answered 404" in format_dead_letter(slack)
         page = (await world.bot.metrics.render(world.bot.database, world.clock.now())).decode()

@@ -82,7 +82,7 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG.replace("max_tasks: 2", "max_tasks: 3")}, "More")
     await world.settle()
     card, push = await list_dead_letters(world.bot.settings)
-    assert (card.what, card.number, card.tries) == (f"UpsertCard card:{issue.number}", issue.number, 1)
+    assert (card.what, card.number, card.attempts) == (f"UpsertCard card:{issue.number}", issue.number, 1)
     assert (push.what, push.number) == ("delivery push", None)
     assert "This feature is disabled" in card.error
     assert "This feature is disabled" in push.error

@@ -86,7 +86,7 @@ async def three_ways(world: World) -> ServiceServer:
 
 async def sealed(world: World, issue: Issue) -> list[dict[str, Any]]:
     """The packets of a task, in the order in which they were sealed."""
-    mine = (t.outbox.c.kind == "StartAgent") & (t.outbox.c.number == issue.number)
+    mine = (t.outbox.c.kind == "StartAgent") & (t.outbox.c.issue_number == issue.number)
     async with world.bot.database.transaction() as connection:
         orders = (await connection.execute(select(t.outbox.c.payload).where(mine).order_by(t.outbox.c.id))).scalars()
         return [order["packet"] for order in orders]

@@ -36,7 +36,7 @@ def ticked(issue: Issue, box: str) -> str:
 async def mentioned(world: World) -> list[str]:
     """The digest notifications that the channel has delivered."""
     c = t.outbox.c
-    query = select(c.payload["text"].as_string()).where(c.kind == "Notify", c.number < 0, c.state == "done")
+    query = select(c.payload["text"].as_string()).where(c.kind == "Notify", c.channel.is_not(None), c.state == "done")
     async with world.bot.database.autocommit() as connection:
         rows = await connection.execute(query.where(c.key.startswith("notify:log:0:digest:")).order_by(c.id))
         return list(rows.scalars())

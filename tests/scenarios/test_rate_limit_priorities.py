@@ -83,10 +83,10 @@ async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_b
     await runs(world, 25)
     assert len(times(world, "repos/create-dispatch-event")) == 1, "GitHub refused the first, we the second"
     assert times(world, "actions/list-workflow-runs-for-repo") == []
-    columns = select(t.outbox.c.not_before, t.outbox.c.tries).where(t.outbox.c.kind == "StartAgent")
+    columns = select(t.outbox.c.not_before, t.outbox.c.attempts).where(t.outbox.c.kind == "StartAgent")
     async with world.bot.database.autocommit() as connection:
-        waiting = (await connection.execute(columns.order_by(t.outbox.c.number))).all()
-    assert [row.tries for row in waiting] == [1, 0], "only what may have been done is looked for"
+        waiting = (await connection.execute(columns.order_by(t.outbox.c.issue_number))).all()
+    assert [row.attempts for row in waiting] == [1, 0], "only what may have been done is looked for"
     assert waiting[1].not_before.replace(microsecond=0) == filed + timedelta(seconds=30)
 
     await runs(world, 20)

@@ -89,7 +89,7 @@ async def test_when_one_has_to_wait_the_rest_of_its_task_waits_with_it_without_a
     async with world.bot.work.on(world.shop.id) as unit:
         await unit.session.enqueue_effects(issue.number, *(Comment(issue.number, word, word) for word in words))
     await world.settle()
-    columns = select(t.outbox.c.not_before, t.outbox.c.error).where(t.outbox.c.state == "waiting")
+    columns = select(t.outbox.c.not_before, t.outbox.c.error).where(t.outbox.c.state == "pending")
     async with world.bot.database.autocommit() as connection:
         held = (await connection.execute(columns)).all()
     assert len(held) == len(words)
@@ -104,7 +104,7 @@ async def test_when_one_has_to_wait_the_rest_of_its_task_waits_with_it_without_a
 async def waiting(world: World) -> set[str]:
     """The kinds of effects that wait to be sent."""
     async with world.bot.database.autocommit() as connection:
-        return set((await connection.execute(select(t.outbox.c.kind).where(t.outbox.c.state == "waiting"))).scalars())
+        return set((await connection.execute(select(t.outbox.c.kind).where(t.outbox.c.state == "pending"))).scalars())
 
 
 async def says_what_is_left(world: World) -> None:

@@ -184,7 +184,7 @@ async def test_ci_without_a_runner_and_a_check_that_never_ran_are_distinguished(
 async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -> None:
     """All its attempts took four hours, so that six are no reason to worry."""
     began = START - timedelta(days=3)
-    slow = AttemptRecord(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, handed_in_at=began + timedelta(hours=4))
+    slow = AttemptRecord(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, pull_opened_at=began + timedelta(hours=4))
     async with world.bot.database.transaction() as connection:
         rows = [replace(slow, task=100 + n) for n in range(OBSERVATIONS)]
         await attempts.save(connection, world.shop.id, rows)

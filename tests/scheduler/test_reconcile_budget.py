@@ -16,6 +16,7 @@ from core.decide import Context, decide
 from core.decide.issues import text_digest
 from core.forecast.model import Forecast
 from core.signals.base import IssueSeen, PullSeen
+from core.task.deadlines import task_target
 from core.task.dependencies import Dependency
 from core.task.labels import labels_of
 from engine import issue_reader
@@ -29,8 +30,8 @@ from tests.scenarios.world import World, open_world
 TASKS, PULLS, WAITING = 200, 40, 20
 CODE = {CONFIG_PATH: config(merge={"auto": False})}
 ROWS = text(
-    "SELECT 'task ' || number, xmin::text FROM tasks UNION ALL SELECT subject || kind, xmin::text FROM deadlines"
-    " WHERE subject LIKE 'task:%' UNION ALL SELECT 'events', count(*)::text FROM events ORDER BY 1"
+    "SELECT 'task ' || number, xmin::text FROM tasks UNION ALL SELECT target_id || kind, xmin::text FROM deadlines"
+    " WHERE target_kind = 'task' UNION ALL SELECT 'events', count(*)::text FROM events ORDER BY 1"
 )
 
 
@@ -98,7 +99,7 @@ async def _fill(world: World) -> None:
             await store.save_task(connection, made.task, work.now())
             await dependency_graph.save_dependencies(connection, shop.id, number, signal.dependencies)
             await audit_log.append(connection, shop.id, lines)
-            await store.replace_deadlines(connection, shop.id, f"task:{number}", made.deadlines or (), work.now())
+            await store.replace_deadlines(connection, shop.id, task_target(number), made.deadlines or (), work.now())
     for issue in issues:
         issue.labels = get_or_create_labels(hub, shop, world.alice, labels_of(tasks[issue.number]))
     await hub.wait_until_idle()

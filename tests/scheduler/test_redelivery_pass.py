@@ -107,7 +107,7 @@ class Desk:
         """How long it is to the next pass."""
         async with self.database.autocommit() as connection:
             query = select(t.deadlines.c.due_at).where(
-                t.deadlines.c.subject == SERVICE_TARGET, t.deadlines.c.kind == REDELIVER
+                t.deadlines.c.target_kind == SERVICE_TARGET.kind, t.deadlines.c.kind == REDELIVER
             )
             return cast(datetime, (await connection.execute(query)).scalar_one()) - self.now
 
@@ -239,7 +239,5 @@ async def test_what_github_answers_when_it_is_asked(desk: Desk) -> None:
     desk.log.refuses = {}
     assert await desk.passes(minutes=7) == [2, 3, 4], "what was refused by a limit was not counted, what is unclear was"
     async with desk.database.autocommit() as connection:
-        counts = await connection.execute(
-            select(redeliveries.UNDELIVERED_WEBHOOKS.c.guid, redeliveries.UNDELIVERED_WEBHOOKS.c.asked)
-        )
+        counts = await connection.execute(select(t.undelivered_webhooks.c.guid, t.undelivered_webhooks.c.attempts))
     assert dict(counts.all()) == {"lost 0": 1, "lost 1": 2, "lost 2": 1, "lost 3": 1}

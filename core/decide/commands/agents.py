@@ -77,11 +77,11 @@ class AgentCommand:
         """The earlier change of this agent, attributed to the user who changes it now."""
         new_change = AgentOverride(self.signal.actor.login, self.context.now)
         existing = self.team.overrides.get(self.name)
-        return replace(new_change, settings=existing.settings, mode=existing.mode) if existing else new_change
+        return replace(new_change, settings=existing.settings, status=existing.status) if existing else new_change
 
     def build_result(self, event_type: EventType, change: AgentOverride, answer: str) -> CommandResult:
         """The answer, with the event for the audit log and the change itself."""
-        payload = {"settings": dict(change.settings), "mode": change.mode}
+        payload = {"settings": dict(change.settings), "mode": change.status}
         event = Event(
             event_type, self.issue_number, self.context.now, self.name, actor=change.changed_by, payload=payload
         )
@@ -195,7 +195,7 @@ def _add(command: AgentCommand) -> CommandResult:
         f"it may hold {agent.max_tasks} at once."
     )
     return command.build_result(
-        EventType.AGENT_REGISTERED, replace(command.change, settings=settings, mode=None), answer
+        EventType.AGENT_REGISTERED, replace(command.change, settings=settings, status=None), answer
     )
 
 
@@ -226,14 +226,14 @@ def _drain(command: AgentCommand) -> CommandResult:
     _require_agent(command)
     undo = f"To undo this, comment `/agents resume {command.name}`."
     answer = f"`{command.name}` gets no new task; {_active_tasks_text(command)}. {undo}"
-    return command.build_result(EventType.AGENT_DRAINED, replace(command.change, mode="draining"), answer)
+    return command.build_result(EventType.AGENT_DRAINED, replace(command.change, status="draining"), answer)
 
 
 def _remove(command: AgentCommand) -> CommandResult:
     _require_agent(command)
     undo = f"To add it again, comment `/agents resume {command.name}`."
     answer = f"`{command.name}` is removed; {_active_tasks_text(command)}. {undo}"
-    return command.build_result(EventType.AGENT_REMOVED, replace(command.change, mode="removed"), answer)
+    return command.build_result(EventType.AGENT_REMOVED, replace(command.change, status="removed"), answer)
 
 
 def _resume(command: AgentCommand) -> CommandResult:
@@ -244,7 +244,7 @@ def _resume(command: AgentCommand) -> CommandResult:
     agent_changes = (AgentStateChange(command.name, StateChangeKind.RESUMED, now),) if state.own else ()
     if command.team.mode(command.name):
         return replace(
-            command.build_result(EventType.AGENT_RESUMED, replace(command.change, mode=None), reply),
+            command.build_result(EventType.AGENT_RESUMED, replace(command.change, status=None), reply),
             agent_changes=agent_changes,
         )
     if not agent_changes:
@@ -267,7 +267,7 @@ def _reset(command: AgentCommand) -> CommandResult:
         raise CommandRejected(
             f"`{command.name}` is not in the configuration file. To remove it, comment `/agents remove {command.name}`."
         )
-    change = replace(command.change, settings={}, mode=None)
+    change = replace(command.change, settings={}, status=None)
     return command.build_result(EventType.AGENT_CHANGED, change, f"`{command.name}` has its configured settings again.")
 
 

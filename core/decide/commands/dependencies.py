@@ -93,9 +93,9 @@ def _add_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | None
 
 def _remove_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | None:
     match builder.context.readiness_inputs.sources.get(issue.reference):
-        case Source.BLOCKER:
+        case Source.BLOCKED_BY:
             return None
-        case Source.PART:
+        case Source.SUB_ISSUE:
             return f"{issue.reference} is a sub-issue of this issue. Remove it from the list of sub-issues."
         case Source.TEXT:
             return f"{issue.reference} is named in the text of the issue. Remove it there."
