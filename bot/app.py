@@ -34,11 +34,11 @@ from config.settings import Settings
 from config.task_templates import built_in_templates
 from core.clock import Clock
 from core.effects.people import CHANNELS
-from core.rate_limits import Limits
+from core.rate_limits import RateLimits
 from engine.agent_health import HealthChecks
 from engine.alert_channels import configured_channels
 from engine.card_state import CardStateCodec
-from engine.clock import CommonClock, SystemClock
+from engine.clock import SyncedClock, SystemClock
 from engine.forecasts import ForecastService
 from engine.outbox import Outbox
 from engine.senders import Identity
@@ -127,8 +127,8 @@ async def assemble(
         stack.push_async_callback(database.close)
         await database.connect_and_migrate()
         if clock is None:
-            clock = CommonClock(database.now, SystemClock())
-            if abs(offset := await clock.agree()) > timedelta(seconds=5):
+            clock = SyncedClock(database.now, SystemClock())
+            if abs(offset := await clock.sync()) > timedelta(seconds=5):
                 log.warning("clock_skew", seconds=round(offset.total_seconds(), 1))
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
         jobs = JobQueue(url, pool_size=pool_size)
@@ -191,8 +191,8 @@ async def assemble(
         )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> RateLimits:
+    return RateLimits(
         points_per_minute=settings.github_points_per_minute,
         content_per_minute=settings.github_content_per_minute,
         content_per_hour=settings.github_content_per_hour,

@@ -71,11 +71,11 @@ def register(
                 # It was already scheduled again; a second try by the queue would only duplicate it.
                 policy = policy_for(error)
                 log_failure = log.warning if policy.is_transient else log.error
-                log_failure("deadline_later", error=str(error), exc_info=error if policy.ours else None)
+                log_failure("deadline_later", error=str(error), exc_info=error if policy.is_bug else None)
 
     @jobs.app.task(name=SEND)
     async def send(repository_id: int, issue_number: int | None, channel: str | None) -> None:
-        await outbox.send_waiting(repository_id, EffectGroup(issue_number, channel))
+        await outbox.send_pending(repository_id, EffectGroup(issue_number, channel))
 
 
 def is_handled(event: str, action: str | None) -> bool:
@@ -130,9 +130,9 @@ async def _handle(context: HandlerContext, stored: StoredDelivery, payload: dict
 
 async def _record_failure(context: HandlerContext, stored: StoredDelivery, error: Exception) -> None:
     work, policy = context.work, policy_for(error)
-    attempts = stored.attempts + policy.counts
+    attempts = stored.attempts + policy.counts_attempt
     retry_at = next_retry_at(error, max(attempts, 1), work.now(), 0.5)
-    exc_info = error if policy.ours else None
+    exc_info = error if policy.is_bug else None
     values: dict[str, Any] = {"attempts": attempts, "error": f"{type(error).__name__}: {error}"[:1000]}
     values["ordering_key"] = retry_key(stored.guid)  # later deliveries do not wait for it
     if retry_at is None:

@@ -16,16 +16,17 @@ from adapters.database import agents as kept
 from adapters.database import attempts, dead_letters, rate_limits, redeliveries, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
+from adapters.database.task_state import task_field
 from core.assignment.agent_state import AgentState
-from core.assignment.stats import Measures, quantile
+from core.assignment.stats import AttemptStats, quantile
 from core.audit.events import EventType
 from core.circuit_breaker import CircuitState
 from core.effects.base import Effect, Escalate, Notify, StartAgent
 from core.effects.priority import SendPriority
-from core.rate_limits import Budget, Limits, remaining
+from core.rate_limits import RateLimits, RateLimitState, remaining
 from core.stall.model import StallCause
 from core.task.model import Status
-from engine.agent_states import roster
+from engine.agent_states import load_agents
 
 # Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
 LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
@@ -60,7 +61,7 @@ class _StoredCounters(Collector):
 class Metrics:
     """Counts of this process, and gauges read from the database when asked."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RateLimits) -> None:
         """Every bot has a registry of its own, so that several can live in one process. `limits` are GitHub's."""
         self.limits = limits
         self.registry = CollectorRegistry()
@@ -192,7 +193,7 @@ class Metrics:
                 self.failover_duration.observe(max(0.0, (now - effect.lost_at).total_seconds()))
         if isinstance(effect, Escalate):
             self.escalation_duration.labels("github").observe(max(0.0, (now - effect.since).total_seconds()))
-        if isinstance(effect, Notify) and effect.escalation:
+        if isinstance(effect, Notify) and effect.escalation_key:
             self.escalation_duration.labels(effect.channel).observe(max(0.0, (now - effect.since).total_seconds()))
 
     async def render(self, database: Database, now: datetime) -> bytes:
@@ -218,12 +219,12 @@ class Metrics:
             )
             oldest_at = oldest_result.scalar_one_or_none()
             leases_result = await connection.execute(
-                select(t.repositories.c.full_name, t.tasks.c.state["lease"])
+                select(t.repositories.c.full_name, task_field("lease"))
                 .join(t.repositories, t.repositories.c.id == t.tasks.c.repository_id)
                 .where(t.tasks.c.status == Status.IN_PROGRESS.value)
             )
             leases = leases_result.all()
-            cause = t.tasks.c.state["stall"]["cause"].astext
+            cause = task_field("stall", "cause").astext
             stall_rows = await connection.execute(
                 select(cause, func.count())
                 .where(t.tasks.c.status.in_([Status.IN_PROGRESS.value, Status.REVIEW.value]), cause.is_not(None))
@@ -285,7 +286,7 @@ class Metrics:
                 last_sign_at = datetime.fromisoformat(lease["last_sign_at"] or lease["since"])
                 self.heartbeat_age.labels(repository, lease["agent"]).set((now - last_sign_at).total_seconds())
 
-    def _set_rate_limits(self, budgets_by_credential: Mapping[str, Budget], now: float) -> None:
+    def _set_rate_limits(self, budgets_by_credential: Mapping[str, RateLimitState], now: float) -> None:
         self.rate_limit_remaining.clear()
         for credential, budget in budgets_by_credential.items():
             for limit, remaining_amount in remaining(budget, now, self.limits).items():
@@ -301,19 +302,19 @@ class Metrics:
                 if stats := stats_by_agent.get((row.id, name)):
                     self._set_agent_metrics(row.full_name, name, stats)
             counts = dict.fromkeys(AgentState, 0)
-            for agent in await roster(connection, row, now):
-                counts[agent.condition.state] += 1
+            for agent in await load_agents(connection, row, now):
+                counts[agent.availability.state] += 1
             for state, count in counts.items():
                 self.agents_by_state.labels(row.full_name, state.value).set(count)
         self.circuit_breaker_open.clear()
         for name, circuit in (await kept.load_circuits(connection)).items():
             self.circuit_breaker_open.labels(name).set(circuit.state(now) is CircuitState.OPEN)
 
-    def _set_agent_metrics(self, repository: str, agent: str, stats: Measures) -> None:
+    def _set_agent_metrics(self, repository: str, agent: str, stats: AttemptStats) -> None:
         values = {
             "orchestrator_agent_attempts": stats.attempts,
             "orchestrator_agent_error_rate": stats.error_rate,
-            "orchestrator_agent_first_pass_rate": stats.first_pass,
+            "orchestrator_agent_first_pass_rate": stats.first_pass_rate,
             "orchestrator_agent_rework": stats.rework,
             "orchestrator_agent_completion_seconds_median": None
             if stats.median is None

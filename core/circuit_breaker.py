@@ -23,28 +23,28 @@ class CircuitState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BreakerLimits:
     """When a circuit opens, and for how long."""
 
     failures: int  # in a row
     window: timedelta  # between two failures; after a longer time without calls they are no longer "in a row"
     pause: timedelta
-    longest: timedelta
+    max_pause: timedelta
 
 
 # An agent service: a few failures mean that it is down, and calling it rarely does no harm, because the tasks go to
 # agents elsewhere.
-SERVICE = Limits(5, timedelta(minutes=10), timedelta(minutes=1), timedelta(minutes=30))
+SERVICE_LIMITS = BreakerLimits(5, timedelta(minutes=10), timedelta(minutes=1), timedelta(minutes=30))
 # Agents that are reached through GitHub. If GitHub is down nothing else works either, there is no alternative, and all
 # repositories share the circuit. So it opens late and never for long.
-GITHUB = Limits(10, timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=2))
-THROUGH_GITHUB = frozenset({"actions", "copilot", "mention"})
+GITHUB_LIMITS = BreakerLimits(10, timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=2))
+GITHUB_BREAKERS = frozenset({"actions", "copilot", "mention"})
 
-PROBE = timedelta(minutes=1)  # a probe without a result after this time died with its process
+PROBE_TIMEOUT = timedelta(minutes=1)  # a probe without a result after this time died with its process
 
 
 @dataclass(frozen=True, slots=True)
-class Circuit:
+class CircuitBreaker:
     """One circuit breaker. A new one is closed."""
 
     name: str
@@ -55,9 +55,9 @@ class Circuit:
     reason: str = ""  # of the last failure
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> BreakerLimits:
         """Its thresholds."""
-        return GITHUB if self.name in THROUGH_GITHUB else SERVICE
+        return GITHUB_LIMITS if self.name in GITHUB_BREAKERS else SERVICE_LIMITS
 
     def state(self, now: datetime) -> CircuitState:
         """Its state now."""
@@ -70,34 +70,34 @@ class Circuit:
         match self.state(now):
             case CircuitState.OPEN:
                 return self.open_until
-            case CircuitState.HALF_OPEN if self.probe_at and now < self.probe_at + PROBE:
-                return self.probe_at + PROBE
+            case CircuitState.HALF_OPEN if self.probe_at and now < self.probe_at + PROBE_TIMEOUT:
+                return self.probe_at + PROBE_TIMEOUT
             case _:
                 return None
 
-    def with_probe(self, now: datetime) -> Circuit:
+    def with_probe(self, now: datetime) -> CircuitBreaker:
         """The circuit after a call goes through: if half-open, the call is the probe and no other call follows it."""
         return replace(self, probe_at=now) if self.state(now) is CircuitState.HALF_OPEN else self
 
-    def failed(self, now: datetime, reason: str) -> Circuit:
+    def record_failure(self, now: datetime, reason: str) -> CircuitBreaker:
         """The circuit after a call failed because of the service, not because of the request."""
         state, limits = self.state(now), self.limits
         if state is CircuitState.OPEN:
             return self  # it was sent before the circuit opened, so it adds nothing
-        stale = self.failed_at is None or now - self.failed_at > limits.window
-        failures = 1 if stale and state is CircuitState.CLOSED else self.failures + 1
-        over = failures - limits.failures
-        if over < 0:
+        is_stale = self.failed_at is None or now - self.failed_at > limits.window
+        failures = 1 if is_stale and state is CircuitState.CLOSED else self.failures + 1
+        excess = failures - limits.failures
+        if excess < 0:
             return replace(self, failures=failures, failed_at=now, reason=reason)
-        pause = min(limits.pause * 2 ** min(over, 20), limits.longest)
+        pause = min(limits.pause * 2 ** min(excess, 20), limits.max_pause)
         return replace(self, failures=failures, failed_at=now, open_until=now + pause, probe_at=None, reason=reason)
 
-    def succeeded(self) -> Circuit:
+    def record_success(self) -> CircuitBreaker:
         """The service answered."""
-        return Circuit(self.name)
+        return CircuitBreaker(self.name)
 
 
-def name_of(spec: AgentBase) -> str:
+def breaker_name(spec: AgentBase) -> str:
     """The circuit's name of an agent: its kind, and for `http` the service (`http:cursor`, `http:host`)."""
     kind = str(getattr(spec, "adapter", ""))
     if kind != "http":

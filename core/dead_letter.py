@@ -10,10 +10,10 @@ from datetime import datetime
 class DeadLetter:
     """An effect that could not be sent, or a delivery that could not be handled or never arrived."""
 
-    which: str  # what retries it: a number for an effect, the GUID for a delivery
-    what: str  # one line: what it was about
+    id: str  # what retries it: a number for an effect, the GUID for a delivery
+    subject: str  # one line: what it was about
     number: int | None  # of the task or issue, if it belongs to one
     attempts: int
     error: str
-    at: datetime  # when the effect was requested, or the delivery arrived
+    created_at: datetime  # when the effect was requested, or the delivery arrived
     repository: str = ""

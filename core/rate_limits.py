@@ -19,16 +19,16 @@ SLACK: Final = 5.0
 """Seconds between the bot counting a call and GitHub counting it: latency and clock differences."""
 BURST: Final = 10
 """Writes that may follow each other without a pause: the size of the token bucket."""
-_PARTS: Final = 12
+_WINDOW_PARTS: Final = 12
 
 # The share of each budget that a priority leaves to more important ones, so that the least important wait first.
 RESERVED: Final[Mapping[SendPriority, float]] = MappingProxyType(
     {
         SendPriority.AGENT: 0.0,
         SendPriority.ANSWER: 0.0,
-        SendPriority.LOOK: 0.05,
+        SendPriority.READ: 0.05,
         SendPriority.CHECK: 0.1,
-        SendPriority.END: 0.1,
+        SendPriority.COMPLETION: 0.1,
         SendPriority.LABELS: 0.15,
         SendPriority.CARD: 0.25,
         SendPriority.DIGEST: 0.35,
@@ -37,7 +37,7 @@ RESERVED: Final[Mapping[SendPriority, float]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """GitHub's limits for one installation, except the one by the hour, which its responses report.
 
     Source: "Rate limits for the REST API" and "Best practices" in GitHub's documentation.
@@ -51,14 +51,14 @@ class Limits:
     write_points: int = 5
 
     @property
-    def late(self) -> int:
+    def unrecorded_reads(self) -> int:
         """Reads that one replica may report late; the others do not know of so many."""
         return max(1, self.points_per_minute // 45)
 
     @property
-    def points(self) -> int:
+    def usable_points(self) -> int:
         """Points per minute that may be used: two other replicas may have unreported reads."""
-        return max(1, self.points_per_minute - 2 * self.late)
+        return max(1, self.points_per_minute - 2 * self.unrecorded_reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +69,42 @@ class Window:
     spent: tuple[tuple[int, int], ...] = ()
 
     @property
-    def _part(self) -> float:
-        return self.span / _PARTS
+    def _part_seconds(self) -> float:
+        return self.span / _WINDOW_PARTS
 
     def used(self, now: float) -> int:
         """How much counts at `now`."""
-        return sum(amount for part, amount in self.spent if self._counts_until(part) > now)
+        return sum(amount for part, amount in self.spent if self._expires_at(part) > now)
 
-    def add(self, at: float, amount: int) -> Window:
+    def add(self, moment: float, amount: int) -> Window:
         """Add usage at `at`, which may be slightly in the future."""
-        kept = {part: spent for part, spent in self.spent if self._counts_until(part) > at}
-        kept[int(at // self._part)] = kept.get(int(at // self._part), 0) + amount
-        return replace(self, spent=tuple(sorted(kept.items())))
+        amounts = {part: spent for part, spent in self.spent if self._expires_at(part) > moment}
+        amounts[int(moment // self._part_seconds)] = amounts.get(int(moment // self._part_seconds), 0) + amount
+        return replace(self, spent=tuple(sorted(amounts.items())))
 
-    def without(self, at: float, amount: int) -> Window:
+    def subtract(self, moment: float, amount: int) -> Window:
         """Remove usage that was counted at `at` but not needed."""
-        kept = dict(self.spent)
-        part = int(at // self._part)
-        if part not in kept:
+        amounts = dict(self.spent)
+        part = int(moment // self._part_seconds)
+        if part not in amounts:
             return self
-        kept[part] -= amount
-        return replace(self, spent=tuple(sorted((one, left) for one, left in kept.items() if left > 0)))
+        amounts[part] -= amount
+        return replace(
+            self, spent=tuple(sorted((index, remaining) for index, remaining in amounts.items() if remaining > 0))
+        )
 
     def available_at(self, now: float, amount: int, limit: int) -> float:
         """When `amount` more fits below `limit`; an amount above the limit fits into an empty window."""
-        used, at = self.used(now), now
+        used, start = self.used(now), now
         for part, spent in self.spent:
             if used + amount <= limit:
                 break
-            if self._counts_until(part) > now:
-                used, at = used - spent, self._counts_until(part)
-        return at
+            if self._expires_at(part) > now:
+                used, start = used - spent, self._expires_at(part)
+        return start
 
-    def _counts_until(self, part: int) -> float:
-        return (part + 1) * self._part + self.span + SLACK
+    def _expires_at(self, part: int) -> float:
+        return (part + 1) * self._part_seconds + self.span + SLACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,10 @@ class PrimaryLimit:
     remaining: int
     reset_at: float
 
-    def heard(self, other: PrimaryLimit) -> PrimaryLimit:
+    def merge(self, other: PrimaryLimit) -> PrimaryLimit:
         """Combine two reports: the later window counts, and within one window the lower rest."""
         if abs(other.reset_at - self.reset_at) > SLACK:
-            return max(self, other, key=lambda one: one.reset_at)
+            return max(self, other, key=lambda limit: limit.reset_at)
         return replace(other, remaining=min(self.remaining, other.remaining))
 
 
@@ -126,21 +128,21 @@ class Bucket:
 
     full_at: float = 0.0
 
-    def holds_at(self, now: float, tokens: int, refill: float) -> float:
+    def available_at(self, now: float, tokens: int, refill: float) -> float:
         """The first time, not before `now`, at which it holds so many tokens."""
         return max(now, self.full_at - (BURST - tokens) * refill)
 
-    def taken(self, at: float, refill: float) -> Bucket:
+    def take(self, moment: float, refill: float) -> Bucket:
         """The bucket after one token is taken at `at`."""
-        return Bucket(max(self.full_at, at) + refill)
+        return Bucket(max(self.full_at, moment) + refill)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """A write that was admitted for `at`: what was counted for it."""
 
-    at: float
-    content: bool
+    sent_at: float
+    is_content: bool
     resource: str
 
 
@@ -149,11 +151,11 @@ class Refund:
     """What was counted for an admitted write and not used: all of it, or only that it is content."""
 
     write: Write
-    whole: bool = True
+    is_full: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RateLimitState:
     """The usage of one sender (an installation), and what GitHub reported. A new one is full."""
 
     points: Window = Window(MINUTE)
@@ -165,48 +167,48 @@ class Budget:
     # By priority: writes that must wait, as the latest time that was given to one of them.
     queue: Mapping[SendPriority, float] = field(default_factory=dict)
 
-    def heard(self, resource: str, primary: PrimaryLimit) -> Budget:
+    def with_primary(self, resource: str, primary: PrimaryLimit) -> RateLimitState:
         """A response reported the limit by the hour."""
-        known = self.primary.get(resource)
-        return replace(self, primary={**self.primary, resource: known.heard(primary) if known else primary})
+        current = self.primary.get(resource)
+        return replace(self, primary={**self.primary, resource: current.merge(primary) if current else primary})
 
-    def refused(self, until: float) -> Budget:
+    def with_block(self, until: float) -> RateLimitState:
         """GitHub asks this sender to wait."""
         return replace(self, blocked_until=max(self.blocked_until, until))
 
-    def read(self, now: float, points: int) -> Budget:
+    def add_points(self, now: float, points: int) -> RateLimitState:
         """Add points for reads, or for follow-ups of an admitted call."""
         return replace(self, points=self.points.add(now, points)) if points else self
 
-    def refunded(self, refund: Refund, now: float, limits: Limits) -> Budget:
+    def apply_refund(self, refund: Refund, now: float, limits: RateLimits) -> RateLimitState:
         """Return what an admitted write did not use.
 
         Its token returns only within one refill: later the bucket may have been full in between, and an extra token
         would admit more than the bucket allows.
         """
-        write, after = refund.write, self
-        if write.content:
-            content, hour = self.content.without(write.at, 1), self.content_hour.without(write.at, 1)
-            after = replace(after, content=content, content_hour=hour)
-        if not refund.whole:
-            return after
-        if known := self.primary.get(write.resource):
-            left = replace(known, remaining=min(known.limit, known.remaining + 1))
-            after = replace(after, primary={**self.primary, write.resource: left})
-        if now < write.at + limits.refill:
-            after = replace(after, bucket=Bucket(self.bucket.full_at - limits.refill))
-        return replace(after, points=self.points.without(write.at, limits.write_points))
+        write, state = refund.write, self
+        if write.is_content:
+            content, hour = self.content.subtract(write.sent_at, 1), self.content_hour.subtract(write.sent_at, 1)
+            state = replace(state, content=content, content_hour=hour)
+        if not refund.is_full:
+            return state
+        if current := self.primary.get(write.resource):
+            restored = replace(current, remaining=min(current.limit, current.remaining + 1))
+            state = replace(state, primary={**self.primary, write.resource: restored})
+        if now < write.sent_at + limits.refill:
+            state = replace(state, bucket=Bucket(self.bucket.full_at - limits.refill))
+        return replace(state, points=self.points.subtract(write.sent_at, limits.write_points))
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitRequest:
     """A call that asks for admission."""
 
-    lane: SendPriority
-    writes: bool
-    content: bool = False  # it creates what people read, which GitHub limits more strictly
+    priority: SendPriority
+    is_write: bool
+    is_content: bool = False  # it creates what people read, which GitHub limits more strictly
     resource: str = "core"
-    waited: bool = False  # it had to wait, and has come back
+    is_retry: bool = False  # it had to wait, and has come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,80 +217,88 @@ class Admission:
     queue.
     """
 
-    at: float
-    goes: bool
-    budget: Budget
+    send_at: float
+    is_admitted: bool
+    budget: RateLimitState
 
 
-def try_acquire(budget: Budget, ask: RateLimitRequest, now: float, limits: Limits, patience: float = 0.0) -> Admission:
+def try_acquire(
+    budget: RateLimitState, request: RateLimitRequest, now: float, limits: RateLimits, max_wait: float = 0.0
+) -> Admission:
     """Whether a call may go now, or a write within `patience` seconds, at `Admission.at`; or when to ask again.
 
     Every limit works the same way: a priority leaves a share of it to more important ones, and of the bucket one token
     for each. So a call never waits for a less important one, whichever replica that is in.
     """
-    at = _room(budget, ask, now, limits)
-    if not ask.writes:
-        return Admission(at, at <= now, budget)
+    earliest = _earliest_time(budget, request, now, limits)
+    if not request.is_write:
+        return Admission(earliest, earliest <= now, budget)
     if not limits.refill:
         return Admission(
-            at, at <= now + patience, _counted(budget, ask, at, limits) if at <= now + patience else budget
+            earliest,
+            earliest <= now + max_wait,
+            _record_write(budget, request, earliest, limits) if earliest <= now + max_wait else budget,
         )
-    waiting = [lane for lane, last in budget.queue.items() if lane <= ask.lane and last > now]
+    waiting = [
+        priority for priority, last_slot in budget.queue.items() if priority <= request.priority and last_slot > now
+    ]
     # A new write passes waiting ones of its own priority only if the next of them also finds a token.
-    behind = not ask.waited and ask.lane in waiting
-    turn = budget.bucket.holds_at(at, ask.lane + 1 + behind, limits.refill)
+    is_newcomer = not request.is_retry and request.priority in waiting
+    send_at = budget.bucket.available_at(earliest, request.priority + 1 + is_newcomer, limits.refill)
     # Nor does it take a future slot from a write that was told to come for it.
-    ahead = any(lane < ask.lane for lane in waiting) or behind
-    if turn <= now + (0.0 if ahead else patience):
-        return Admission(turn, True, _counted(budget, ask, turn, limits))
-    told = max([turn, *(budget.queue[lane] + limits.refill for lane in waiting)])
-    if at > now:
-        return Admission(told, False, budget)
-    return Admission(told, False, replace(budget, queue={**budget.queue, ask.lane: told}))
+    must_yield = any(priority < request.priority for priority in waiting) or is_newcomer
+    if send_at <= now + (0.0 if must_yield else max_wait):
+        return Admission(send_at, True, _record_write(budget, request, send_at, limits))
+    retry_at = max([send_at, *(budget.queue[priority] + limits.refill for priority in waiting)])
+    if earliest > now:
+        return Admission(retry_at, False, budget)
+    return Admission(retry_at, False, replace(budget, queue={**budget.queue, request.priority: retry_at}))
 
 
-def _room(budget: Budget, ask: RateLimitRequest, now: float, limits: Limits) -> float:
+def _earliest_time(budget: RateLimitState, request: RateLimitRequest, now: float, limits: RateLimits) -> float:
     """When the call fits into every window of GitHub's."""
-    share = 1.0 - RESERVED[ask.lane]
-    at = max(now, budget.blocked_until)
-    primary = budget.primary.get(ask.resource)
-    if primary and primary.reset_at > at and primary.remaining <= primary.limit * (1.0 - share):
-        at = primary.reset_at
-    cost = limits.write_points if ask.writes else limits.read_points
-    at = budget.points.available_at(at, cost, _of(limits.points, share))
-    if ask.content:
-        at = budget.content.available_at(at, 1, _of(limits.content_per_minute, share))
-        at = budget.content_hour.available_at(at, 1, _of(limits.content_per_hour, share))
-    return at
+    share = 1.0 - RESERVED[request.priority]
+    earliest = max(now, budget.blocked_until)
+    primary = budget.primary.get(request.resource)
+    if primary and primary.reset_at > earliest and primary.remaining <= primary.limit * (1.0 - share):
+        earliest = primary.reset_at
+    cost = limits.write_points if request.is_write else limits.read_points
+    earliest = budget.points.available_at(earliest, cost, _share_of(limits.usable_points, share))
+    if request.is_content:
+        earliest = budget.content.available_at(earliest, 1, _share_of(limits.content_per_minute, share))
+        earliest = budget.content_hour.available_at(earliest, 1, _share_of(limits.content_per_hour, share))
+    return earliest
 
 
-def _of(limit: int, share: float) -> int:
+def _share_of(limit: int, share: float) -> int:
     return max(1, int(limit * share))
 
 
-def _counted(budget: Budget, ask: RateLimitRequest, at: float, limits: Limits) -> Budget:
+def _record_write(
+    budget: RateLimitState, request: RateLimitRequest, send_at: float, limits: RateLimits
+) -> RateLimitState:
     primary = budget.primary
-    if known := primary.get(ask.resource):
-        primary = {**primary, ask.resource: replace(known, remaining=max(0, known.remaining - 1))}
+    if current := primary.get(request.resource):
+        primary = {**primary, request.resource: replace(current, remaining=max(0, current.remaining - 1))}
     return replace(
         budget,
-        points=budget.points.add(at, limits.write_points),
-        content=budget.content.add(at, 1) if ask.content else budget.content,
-        content_hour=budget.content_hour.add(at, 1) if ask.content else budget.content_hour,
-        bucket=budget.bucket.taken(at, limits.refill) if limits.refill else budget.bucket,
+        points=budget.points.add(send_at, limits.write_points),
+        content=budget.content.add(send_at, 1) if request.is_content else budget.content,
+        content_hour=budget.content_hour.add(send_at, 1) if request.is_content else budget.content_hour,
+        bucket=budget.bucket.take(send_at, limits.refill) if limits.refill else budget.bucket,
         primary=primary,
-        queue={lane: last for lane, last in budget.queue.items() if last > at},
+        queue={priority: last_slot for priority, last_slot in budget.queue.items() if last_slot > send_at},
     )
 
 
-def remaining(budget: Budget, now: float, limits: Limits) -> dict[str, int]:
+def remaining(budget: RateLimitState, now: float, limits: RateLimits) -> dict[str, int]:
     """What is left at `now`, by limit, for the most important priority."""
-    left = {
+    amounts = {
         resource: primary.remaining if primary.reset_at > now else primary.limit
         for resource, primary in budget.primary.items()
     }
     blocked = budget.blocked_until > now
-    return left | {
+    return amounts | {
         "points_minute": 0 if blocked else max(0, limits.points_per_minute - budget.points.used(now)),
         "content_minute": 0 if blocked else max(0, limits.content_per_minute - budget.content.used(now)),
         "content_hour": max(0, limits.content_per_hour - budget.content_hour.used(now)),

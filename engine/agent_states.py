@@ -10,48 +10,49 @@ from adapters.agents import ADAPTERS
 from adapters.database import agents as kept
 from adapters.database import attempts
 from adapters.database.repositories import RepositoryRow
-from core.assignment.agent_state import AgentRecord, condition
+from core.assignment.agent_state import AgentRecord, agent_availability
 from core.assignment.rules import Agent
-from core.assignment.stats import UNKNOWN, merits
-from core.circuit_breaker import name_of
+from core.assignment.stats import DEFAULT_SPEED_SCORE, performance_scores
+from core.circuit_breaker import breaker_name
 
 
-async def roster(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> list[Agent]:
+async def load_agents(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> list[Agent]:
     """All agents that take part; none without a configuration."""
     policy = repository.config
     if policy is None:
         return []
     state = await kept.load_team_state(connection, repository.id)
-    holding = state.task_counts
-    merit: dict[str, float] = {}
+    task_counts = state.task_counts
+    scores: dict[str, float] = {}
     if policy.scoring.learned:
-        merit = merits(await attempts.agent_stats(connection, repository.id, now))
-    found = []
+        scores = performance_scores(await attempts.agent_stats(connection, repository.id, now))
+    agents = []
     for name, spec in policy.agents.items():
         record = state.records.get(name, AgentRecord())
-        is_now = condition(
+        availability = agent_availability(
             record,
             now,
             policy.timeouts,
-            holding=holding.get(name, 0),
+            active_tasks=task_counts.get(name, 0),
             max_tasks=spec.max_tasks,
-            startable=None
+            start_problem=None
             if spec.adapter in ADAPTERS
             else f"cannot be started: this version has no {spec.adapter} adapter",
-            circuit=state.circuits.get(name_of(spec)),
+            breaker=state.circuits.get(breaker_name(spec)),
         )
-        found.append(
+        agents.append(
             Agent(
                 name=name,
                 capabilities=frozenset(spec.capabilities),
                 prefers=frozenset(spec.prefers),
                 max_tasks=spec.max_tasks,
                 roles=frozenset(spec.roles),
-                holding=holding.get(name, 0),
-                assigned=record.assigned,
-                unavailable=repository.team.unavailable_reason(name) or (None if is_now.takes_work else is_now.reason),
-                condition=is_now,
-                merit=merit.get(name, UNKNOWN),
+                active_tasks=task_counts.get(name, 0),
+                total_assigned=record.total_assigned,
+                unavailable_reason=repository.team.unavailable_reason(name)
+                or (None if availability.accepts_work else availability.reason),
+                availability=availability,
+                performance=scores.get(name, DEFAULT_SPEED_SCORE),
             )
         )
-    return found
+    return agents

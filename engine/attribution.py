@@ -15,52 +15,54 @@ from core.task.model import Status
 from engine import issue_reader
 
 
-def named_by(repository: RepositoryRow, told: PullRequest) -> tuple[int, ...]:
+def claimed_issues(repository: RepositoryRow, pull: PullRequest) -> tuple[int, ...]:
     """The issues that a pull request names as its own: by its branch and closing words; none of a fork."""
-    if told.is_from_fork:
+    if pull.is_from_fork:
         return ()
-    named: list[int] = []
-    if branch := parse_branch(told.head.ref):
-        named.append(branch[0])
-    if issue := branch_issue_number(told.head.ref):
-        named.append(issue)
-    server_url = told.html_url.partition(f"/{repository.full_name}/")[0]  # full addresses of issues begin with it
-    return (*named, *closing_references(told.body or "", repository.full_name, server_url))
+    numbers: list[int] = []
+    if branch := parse_branch(pull.head.ref):
+        numbers.append(branch[0])
+    if issue := branch_issue_number(pull.head.ref):
+        numbers.append(issue)
+    server_url = pull.html_url.partition(f"/{repository.full_name}/")[0]  # full addresses of issues begin with it
+    return (*numbers, *closing_references(pull.body or "", repository.full_name, server_url))
 
 
-async def task_of(database: Database, repository: RepositoryRow, told: PullRequest) -> int | None:
+async def find_task(database: Database, repository: RepositoryRow, pull: PullRequest) -> int | None:
     """The task a pull request works on: by its branch, what we know of it, its closing words, or who opened it."""
-    if told.is_from_fork:
+    if pull.is_from_fork:
         return None
     async with database.autocommit() as connection:
-        linked = await store.task_of_pull(connection, repository.id, told.number)
-        if linked is not None:
-            return linked
-        for number in named_by(repository, told):
+        linked_number = await store.task_of_pull(connection, repository.id, pull.number)
+        if linked_number is not None:
+            return linked_number
+        for number in claimed_issues(repository, pull):
             if await store.load_task(connection, repository.id, number):
                 return number
-        agents = issue_reader.workers_of(repository, told.user, told.head.ref)
-        if not agents:
+        agent_names = issue_reader.agents_of_user(repository, pull.user, pull.head.ref)
+        if not agent_names:
             return None
-        at_work = await store.tasks_with_status(connection, repository.id, [Status.IN_PROGRESS])
+        active_tasks = await store.tasks_with_status(connection, repository.id, [Status.IN_PROGRESS])
     # An agent that works in its own way names neither; where it holds just one task, that is the one.
-    held = [t.number for t in at_work if t.pull is None and t.lease and t.lease.worker in agents]
-    return held[0] if len(held) == 1 else None
+    numbers = [t.number for t in active_tasks if t.pull is None and t.lease and t.lease.worker in agent_names]
+    return numbers[0] if len(numbers) == 1 else None
 
 
-async def pull_seen(
-    github: GitHub, repository: RepositoryRow, number: int, told: PullRequest, *, closed_by_us: bool = False
+async def read_pull_seen(
+    github: GitHub, repository: RepositoryRow, number: int, pull: PullRequest, *, closed_by_us: bool = False
 ) -> PullSeen:
     """What the pull request tells the task `number`, which it belongs to."""
-    branch = parse_branch(told.head.ref)
+    branch = parse_branch(pull.head.ref)
     attempt = branch[1] if branch and branch[0] == number else None
-    trusted = attempt is not None or await _author_can_write(github, repository, told)
-    workers = issue_reader.workers_of(repository, told.user, told.head.ref)
-    return PullSeen(pull_facts(told), attempt, author_can_write=trusted, closed_by_us=closed_by_us, workers=workers)
+    author_can_write = attempt is not None or await _author_can_write(github, repository, pull)
+    agent_names = issue_reader.agents_of_user(repository, pull.user, pull.head.ref)
+    return PullSeen(
+        pull_facts(pull), attempt, author_can_write=author_can_write, closed_by_us=closed_by_us, agent_names=agent_names
+    )
 
 
-async def _author_can_write(github: GitHub, repository: RepositoryRow, told: PullRequest) -> bool:
+async def _author_can_write(github: GitHub, repository: RepositoryRow, pull: PullRequest) -> bool:
     """A bot that pushed to a branch of this repository has write access by that; people are asked about."""
-    if told.user is not None and told.user.type == "Bot":
-        return not told.is_from_fork
-    return await issue_reader.can_write(github, repository.full_name, told.user)
+    if pull.user is not None and pull.user.type == "Bot":
+        return not pull.is_from_fork
+    return await issue_reader.can_write(github, repository.full_name, pull.user)

@@ -16,30 +16,30 @@ from adapters.database import (
     store,
 )
 from config.task_templates import effective_templates
-from core.assignment.queue import dependents_depth, order
+from core.assignment.queue import dependents_depth, sort_queue
 from core.audit.events import ASSIGNMENTS
 from core.conflicts.summary import blocking_pull
 from core.decide import CommandContext
 from core.decide.commands.queries import MAX_HISTORY_EVENTS
-from core.intake.references import references_in
+from core.intake.references import find_issue_references
 from core.signals.base import CommandReceived
 from core.task.model import Status, Task
 from engine import retrospectives
 from engine.session import Session
 
-MAX_ATTEMPTS = 200  # of one task that `/explain` can show
+MAX_EXPLAINED_ATTEMPTS = 200  # of one task that `/explain` can show
 
 
-async def command_context(session: Session, number: int, command: CommandReceived) -> CommandContext:
+async def command_context(session: Session, number: int, signal: CommandReceived) -> CommandContext:
     """Load what the rules of a command on the issue or task `number` may know."""
-    connection, repository_id = await session.written(), session.repository.id
-    context = CommandContext(active_tasks=await agents.count_active_tasks(connection, repository_id))
-    return replace(context, **await _fields(session, number, command))
+    connection, fields = await session.flushed_connection(), session.repository.id
+    context = CommandContext(active_tasks=await agents.count_active_tasks(connection, fields))
+    return replace(context, **await _fields(session, number, signal))
 
 
 async def _fields(session: Session, number: int, command: CommandReceived) -> dict[str, Any]:
     """Fields of `CommandContext`, by the name of the command."""
-    connection, repository_id = await session.written(), session.repository.id
+    connection, repository_id = await session.flushed_connection(), session.repository.id
     match command.name:
         case "status":
             return {"dead_letters": await dead_letters.task_dead_letters(connection, repository_id, number)}
@@ -47,7 +47,9 @@ async def _fields(session: Session, number: int, command: CommandReceived) -> di
             limit = MAX_HISTORY_EVENTS + 1
             return {"recent_events": tuple(await audit_log.latest_events(connection, repository_id, number, limit))}
         case "explain" if command.argument.strip():
-            events = await audit_log.latest_events(connection, repository_id, number, MAX_ATTEMPTS, ASSIGNMENTS)
+            events = await audit_log.latest_events(
+                connection, repository_id, number, MAX_EXPLAINED_ATTEMPTS, ASSIGNMENTS
+            )
             return {"recent_events": tuple(events)}
         case "agents":
             return {"measures": await attempts.team_stats(connection, repository_id, session.now)}
@@ -63,7 +65,7 @@ async def _fields(session: Session, number: int, command: CommandReceived) -> di
             return {"referenced_tasks": await _referenced_tasks(session, number, command)}
         case "next":
             ready = await store.tasks_with_status(connection, repository_id, [Status.READY])
-            queue = tuple(await _queue(session, ready))
+            queue = tuple(await _queue_with_depths(session, ready))
             return {"retrospective": await retrospectives.find_latest(session), "queue": queue}
     return {}
 
@@ -71,15 +73,15 @@ async def _fields(session: Session, number: int, command: CommandReceived) -> di
 def referenced_issues(command: CommandReceived) -> tuple[str, ...]:
     """Return the references of the issues that a command about dependencies names."""
     if command.name == "resolve":
-        return references_in(command.argument)[0]
-    return tuple(issue.reference for issue in command.issues.values() if issue)
+        return find_issue_references(command.argument)[0]
+    return tuple(issue.reference for issue in command.referenced_issues.values() if issue)
 
 
 async def _referenced_tasks(session: Session, number: int, command: CommandReceived) -> dict[str, Task]:
     """Load the tasks of this repository that a command names or implies: conflicting ones, and duplicates."""
-    connection, repository_id = await session.written(), session.repository.id
+    connection, repository_id = await session.flushed_connection(), session.repository.id
     resolver = await dependency_graph.ReferenceResolver.load(connection, session.repository)
-    task = await session.task(number)
+    task = await session.load_task(number)
     implied: list[int] = []
     if task:
         duplicates = await dependency_graph.older_duplicates(connection, repository_id, number, task.fingerprint)
@@ -87,16 +89,16 @@ async def _referenced_tasks(session: Session, number: int, command: CommandRecei
     tasks = {}
     for reference in (*referenced_issues(command), *(f"#{issue}" for issue in implied)):
         key = resolver.task_key(reference)
-        if key and key[0] == repository_id and (other := await session.task(key[1])):
+        if key and key[0] == repository_id and (other := await session.load_task(key[1])):
             tasks[reference] = other
     return tasks
 
 
-async def _queue(session: Session, tasks: list[Task]) -> list[tuple[Task, int]]:
+async def _queue_with_depths(session: Session, tasks: list[Task]) -> list[tuple[Task, int]]:
     """Return those of the tasks that wait for an agent, in order, each with the depth of its dependents."""
     waiting = [task for task in tasks if session.needs_agent(task)]
     if not waiting:
         return []
-    graph = await dependency_graph.load_open_graph(await session.written(), session.repository.id)
+    graph = await dependency_graph.load_open_graph(await session.flushed_connection(), session.repository.id)
     depths = dependents_depth(graph)
-    return [(task, depths.get(task.number, 0)) for task in order(waiting, depths)]
+    return [(task, depths.get(task.number, 0)) for task in sort_queue(waiting, depths)]

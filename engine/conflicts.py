@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from adapters.database import open_pulls
-from core.conflicts.pulls import ConflictingPull, ConflictReport, OpenPull, Precedence, PullPair, resolve
+from core.conflicts.pulls import ConflictingPull, ConflictReport, OpenPull, Precedence, PullPair, resolve_conflict
 from core.conflicts.summary import check_fingerprint
 from core.effects.base import CheckRun, CompareBranches, RequestTrialMerge
 from core.signals.base import BaseMoved, PullFacts, TrialMergeDone
@@ -34,8 +34,8 @@ async def save_pull(session: Session, facts: PullFacts, task: int | None) -> lis
 
 async def update_base(session: Session, base: str, sha: str) -> list[NumberedSignal]:
     """Request a new comparison of the pull requests into `base`, which is at `sha` now; return their tasks' signals."""
-    pulls = (await open_pulls.list_open(await session.written(), session.repository.id, base)).values()
-    if any(pull.asks or pull.trial_merge is None or pull.trial_merge.base_sha != sha for pull in pulls):
+    pulls = (await open_pulls.list_open(await session.flushed_connection(), session.repository.id, base)).values()
+    if any(pull.needs_comparison or pull.trial_merge is None or pull.trial_merge.base_sha != sha for pull in pulls):
         await session.enqueue_effects(0, CompareBranches(base))
     return [(pull.task, BaseMoved(base, sha)) for pull in pulls if pull.task is not None]
 
@@ -45,24 +45,32 @@ async def delete_pairs_of(session: Session, numbers: Collection[int]) -> list[Nu
     connection, repository_id = session.connection, session.repository.id
     pairs = await open_pulls.load_pairs(connection, repository_id, numbers)
     await open_pulls.delete_pairs(connection, repository_id, [pair.numbers for pair in pairs])
-    conflicting = {number for pair in pairs if not pair.clean for number in pair.numbers}
+    conflicting = {number for pair in pairs if not pair.is_clean for number in pair.numbers}
     return await _update_pulls(session, conflicting - set(numbers))
 
 
 async def save_report(session: Session, report: ConflictReport) -> list[NumberedSignal]:
     """Save a report, except for pull requests that were pushed to meanwhile; return the signals that this causes."""
-    connection, repository_id = await session.written(), session.repository.id
+    connection, repository_id = await session.flushed_connection(), session.repository.id
     pulls = await open_pulls.list_open(connection, repository_id, report.base)
     current = {number for number, sha in report.heads.items() if number in pulls and pulls[number].head_sha == sha}
-    trials = {n: report.trials[n] for n in current if n in report.trials and report.trials[n] != pulls[n].trial_merge}
+    trials = {
+        n: report.trial_merges[n]
+        for n in current
+        if n in report.trial_merges and report.trial_merges[n] != pulls[n].trial_merge
+    }
     await open_pulls.save_trial_merges(connection, repository_id, trials)
-    affected = set(trials) | (current & report.of if report.of is not None else {n for n in current if pulls[n].asks})
+    affected = set(trials) | (
+        current & report.pull_numbers
+        if report.pull_numbers is not None
+        else {n for n in current if pulls[n].needs_comparison}
+    )
     if report.pairs is not None:
-        compared = current if report.of is None else current & report.of
+        compared = current if report.pull_numbers is None else current & report.pull_numbers
         before = {
             pair.numbers: pair
             for pair in await open_pulls.load_pairs(connection, repository_id, compared)
-            if current.issuperset(pair.numbers) and pair.numbers not in report.unsure
+            if current.issuperset(pair.numbers) and pair.numbers not in report.unknown_pairs
         }
         after = {pair.numbers: pair for pair in report.pairs if current.issuperset(pair.numbers)}
         new = {key: pair for key, pair in after.items() if before.get(key) != pair}
@@ -72,7 +80,7 @@ async def save_report(session: Session, report: ConflictReport) -> list[Numbered
         for key in new.keys() | gone:
             if _conflicting_files(before.get(key)) != _conflicting_files(after.get(key)):
                 affected.update(key)
-    return await _update_pulls(session, affected, report.touched, report.past)
+    return await _update_pulls(session, affected, report.changed_files, report.earlier_base_shas)
 
 
 def _conflicting_files(pair: PullPair | None) -> object:
@@ -88,11 +96,11 @@ async def _update_pulls(
     """Return the signals for the tasks of these pull requests; of those without a task, update the check."""
     if not numbers:
         return []
-    connection, repository_id = await session.written(), session.repository.id
+    connection, repository_id = await session.flushed_connection(), session.repository.id
     pulls = await open_pulls.list_open(connection, repository_id)
     conflicts: dict[int, list[PullPair]] = {}
     for pair in await open_pulls.load_pairs(connection, repository_id, numbers):
-        if not pair.clean and set(pair.numbers) <= pulls.keys():
+        if not pair.is_clean and set(pair.numbers) <= pulls.keys():
             conflicts.setdefault(pair.low_number, []).append(pair)
             conflicts.setdefault(pair.high_number, []).append(pair)
     signals: list[NumberedSignal] = []
@@ -100,33 +108,40 @@ async def _update_pulls(
         pull = pulls[number]
         if pull.trial_merge is None:
             continue  # its trial merge is under way, and causes the signal
-        rivals = tuple(_conflicting_pull(pull, pulls[pair.beside(number)], pair) for pair in conflicts.get(number, ()))
+        rivals = tuple(
+            _conflicting_pull(pull, pulls[pair.other_number(number)], pair) for pair in conflicts.get(number, ())
+        )
         if pull.task is not None:
             files = (touched or {}).get(number, ())
-            signals.append((pull.task, TrialMergeDone.of(number, pull.head_sha, pull.trial_merge, files, rivals, past)))
+            signals.append(
+                (
+                    pull.task,
+                    TrialMergeDone.from_trial_merge(number, pull.head_sha, pull.trial_merge, files, rivals, past),
+                )
+            )
         else:
             await _update_check(session, pull, rivals)
     return signals
 
 
 def _conflicting_pull(this: OpenPull, other: OpenPull, pair: PullPair) -> ConflictingPull:
-    resolution = resolve(this.side, other.side, shares=True, clean=False)
+    resolution = resolve_conflict(this.side, other.side, share_files=True, clean=False)
     turns = {this.number: Precedence.THIS, other.number: Precedence.OTHER}
     return ConflictingPull(
         pull=other.number,
         task=other.task,
         sha=other.head_sha,
         branch=other.branch,
-        who=other.who,
+        owner=other.owner,
         opened_at=other.opened_at,
-        first=(other.opened_at, other.number) < (this.opened_at, this.number),
-        waits=turns[resolution.waits] if resolution.waits is not None else Precedence.NEITHER,
-        why=resolution.why,
-        files=pair.seen_from(this.number),
+        is_older=(other.opened_at, other.number) < (this.opened_at, this.number),
+        precedence=turns[resolution.waiting_pull] if resolution.waiting_pull is not None else Precedence.NEITHER,
+        reason=resolution.reason,
+        files=pair.files_for(this.number),
     )
 
 
-async def _update_check(session: Session, open_pull: OpenPull, rivals: tuple[ConflictingPull, ...]) -> None:
+async def _update_check(session: Session, open_pull: OpenPull, conflicting_pulls: tuple[ConflictingPull, ...]) -> None:
     pull = Pull(
         number=open_pull.number,
         attempt=0,
@@ -137,8 +152,8 @@ async def _update_check(session: Session, open_pull: OpenPull, rivals: tuple[Con
         author=Actor(0, open_pull.author),
         updated_at=session.now,
         head_seen_at=session.now,
-        trial=open_pull.trial_merge,
-        rivals=rivals,
+        trial_merge=open_pull.trial_merge,
+        conflicting_pulls=conflicting_pulls,
     )
     check = conflict_check(pull)
     fingerprint = check_fingerprint(pull, check.conclusion)

@@ -9,33 +9,37 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import dead_letters, open_pulls, rate_limits, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.rate_limit import sender_name
-from core.digest import Budget, Digest, digest
+from core.digest import Digest, RateLimitSummary, build_digest
 from core.task.model import Status
-from engine.agent_states import roster
+from engine.agent_states import load_agents
 
-_SHOWN = [status for status in Status if status is not Status.DONE]
+_OPEN_STATUSES = [status for status in Status if status is not Status.DONE]
 
 
-async def digest_of(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> Digest | None:
+async def load_digest(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> Digest | None:
     """The digest as it is at `now` (aware); None where there is no configuration, because nothing is decided there."""
     if repository.config is None:
         return None
-    tasks = await store.tasks_with_status(connection, repository.id, _SHOWN)
-    in_flight = await open_pulls.list_open(connection, repository.id)
+    tasks = await store.tasks_with_status(connection, repository.id, _OPEN_STATUSES)
+    pulls = await open_pulls.list_open(connection, repository.id)
     pairs = await open_pulls.load_pairs(connection, repository.id)
-    agents = await roster(connection, repository, now)
-    left = await _left(connection, repository.installation_id, now)
-    lost = await dead_letters.repository_dead_letters(connection, repository.id)
-    return digest(repository.full_name, tasks, in_flight, pairs, agents, repository.config, now, left, lost)
+    agents = await load_agents(connection, repository, now)
+    rate_limit = await _rate_limit_summary(connection, repository.installation_id, now)
+    given_up_items = await dead_letters.repository_dead_letters(connection, repository.id)
+    return build_digest(
+        repository.full_name, tasks, pulls, pairs, agents, repository.config, now, rate_limit, given_up_items
+    )
 
 
-async def _left(connection: AsyncConnection, installation_id: int, now: datetime) -> Budget | None:
+async def _rate_limit_summary(
+    connection: AsyncConnection, installation_id: int, now: datetime
+) -> RateLimitSummary | None:
     """What is left of GitHub's limits, all replicas together; None before GitHub has ever said so."""
-    _, spent = await rate_limits.load(connection, sender_name(installation_id))
-    primary = spent.primary.get("core")
+    _, state = await rate_limits.load(connection, sender_name(installation_id))
+    primary = state.primary.get("core")
     if primary is None:
         return None
-    written = spent.content_hour.used(now.timestamp())
+    write_count = state.content_hour.used(now.timestamp())
     if primary.reset_at <= now.timestamp():
-        return Budget(primary.limit, None, written)
-    return Budget(primary.remaining, datetime.fromtimestamp(primary.reset_at, UTC), written)
+        return RateLimitSummary(primary.limit, None, write_count)
+    return RateLimitSummary(primary.remaining, datetime.fromtimestamp(primary.reset_at, UTC), write_count)

@@ -13,7 +13,7 @@ from adapters.github.convert import actor
 from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
 from config.identities import agents_of_account
-from core.commands.registry import ROLES, at_least
+from core.commands.registry import ROLES, has_role
 from core.decide.commands.base import CommandRejected
 from core.decide.commands.dependencies import parse_references
 from core.intake.missed_changes import LabelChange
@@ -42,7 +42,7 @@ def issue_facts(issue: Issue) -> IssueFacts:
     )
 
 
-def workers_of(repository: RepositoryRow, user: User | None, branch: str = "") -> tuple[str, ...] | None:
+def agents_of_user(repository: RepositoryRow, user: User | None, branch: str = "") -> tuple[str, ...] | None:
     """The agents that act by this account, those that were removed and finish what they have among them.
 
     See `config.identities.workers`; this is the one place that says which agent a GitHub account is.
@@ -52,7 +52,7 @@ def workers_of(repository: RepositoryRow, user: User | None, branch: str = "") -
     return agents_of_account(repository.team.all_agents, user.id, is_bot=user.type == "Bot", branch=branch)
 
 
-async def role_of(github: GitHub, repo: str, user: User | None) -> str:
+async def get_role(github: GitHub, full_name: str, user: User | None) -> str:
     """The role of a user on the repository, as GitHub tells it now; where it will not say, `none`.
 
     Raises what passes by itself: whatever asks is tried again.
@@ -62,7 +62,7 @@ async def role_of(github: GitHub, repo: str, user: User | None) -> str:
     if user is None:
         return "none"
     try:
-        permission = await github.get_permission(repo, user.login)
+        permission = await github.get_permission(full_name, user.login)
     except GitHubError as error:
         if policy_for(error).is_transient:
             raise  # an outage of GitHub refuses no user
@@ -73,20 +73,20 @@ async def role_of(github: GitHub, repo: str, user: User | None) -> str:
     return permission.role_name if permission.role_name in ROLES else permission.permission
 
 
-async def can_write(github: GitHub, repo: str, user: User | None) -> bool:
+async def can_write(github: GitHub, full_name: str, user: User | None) -> bool:
     """Whether this user has write access now."""
-    return at_least(await role_of(github, repo, user), "write")
+    return has_role(await get_role(github, full_name, user), "write")
 
 
-async def dependencies(
+async def read_dependencies(
     database: Database,
     github: GitHub,
     repository: RepositoryRow,
     issue: Issue,
     intake: ParsedIssue,
     *,
-    afresh: bool = False,
-    relations: Mapping[str, Dependency] | None = None,
+    force_read: bool = False,
+    native_dependencies: Mapping[str, Dependency] | None = None,
 ) -> Mapping[str, Dependency]:
     """What an issue depends on, by its text and by GitHub's own relations.
 
@@ -95,70 +95,76 @@ async def dependencies(
     where they are given (`relations`).
     """
     async with database.autocommit() as connection:
-        stored = await dependency_graph.load_dependencies(connection, repository.id, issue.number)
-        counts = issue.issue_dependencies_summary.total_blocked_by or issue.sub_issues_summary.total
-        if not (stored or intake.dependencies or relations or counts):
+        existing = await dependency_graph.load_dependencies(connection, repository.id, issue.number)
+        relation_count = issue.issue_dependencies_summary.total_blocked_by or issue.sub_issues_summary.total
+        if not (existing or intake.dependencies or native_dependencies or relation_count):
             return {}
-        neighbours = await dependency_graph.ReferenceResolver.load(connection, repository)
-        told = {neighbours.reference((repository.id, 0), _written(d)) for d in intake.dependencies}
-        known = await dependency_graph.load_finished(connection, neighbours, told)
-    needs: dict[str, Dependency] = {}
-    for reference in sorted(told):
-        if reference in known:
-            needs[reference] = Dependency(known[reference])
+        resolver = await dependency_graph.ReferenceResolver.load(connection, repository)
+        text_references = {
+            resolver.reference((repository.id, 0), _reference_text(item)) for item in intake.dependencies
+        }
+        finished = await dependency_graph.load_finished(connection, resolver, text_references)
+    dependencies: dict[str, Dependency] = {}
+    for reference in sorted(text_references):
+        if reference in finished:
+            dependencies[reference] = Dependency(finished[reference])
             continue
         name, _, number = reference.rpartition("#")
         try:
-            found = await github.get_issue(name or repository.full_name, int(number))
+            target = await github.get_issue(name or repository.full_name, int(number))
         except (NotFound, Gone, Forbidden, ValueError):
-            needs[reference] = Dependency(None)
+            dependencies[reference] = Dependency(None)
         else:
             # By the name that the repository has now: the text may spell it otherwise, or call it as it was.
-            needs[_reference(neighbours, found)] = Dependency(found.state == "closed")
-    native = {reference: need for reference, need in stored.items() if need.source.native}
-    if relations is not None:
-        native = dict(relations)
-    elif afresh or not _agree(issue, native):
-        native = await _native(github, repository, issue, neighbours)
-    return needs | native
+            dependencies[_resolve_reference(resolver, target)] = Dependency(target.state == "closed")
+    native = {reference: dependency for reference, dependency in existing.items() if dependency.source.is_native}
+    if native_dependencies is not None:
+        native = dict(native_dependencies)
+    elif force_read or not _counts_match(issue, native):
+        native = await _read_native_dependencies(github, repository, issue, resolver)
+    return dependencies | native
 
 
-def _written(dependency: DependencyReference) -> str:
+def _reference_text(dependency: DependencyReference) -> str:
     return f"{dependency.owner_repo or ''}#{dependency.number}"
 
 
-def _reference(neighbours: dependency_graph.ReferenceResolver, issue: Issue) -> str:
-    home = neighbours.repository
-    return neighbours.reference((home.id, 0), f"{issue.repository or home.full_name}#{issue.number}")
+def _resolve_reference(resolver: dependency_graph.ReferenceResolver, issue: Issue) -> str:
+    repository = resolver.repository
+    return resolver.reference((repository.id, 0), f"{issue.repository or repository.full_name}#{issue.number}")
 
 
-def _agree(issue: Issue, native: Mapping[str, Dependency]) -> bool:
+def _counts_match(issue: Issue, native: Mapping[str, Dependency]) -> bool:
     """Whether GitHub's counts are those of the relations that we know."""
-    blockers = [need.finished for need in native.values() if need.source is Source.BLOCKED_BY]
-    parts = [need.finished for need in native.values() if need.source is Source.SUB_ISSUE]
-    summary, whole = issue.issue_dependencies_summary, issue.sub_issues_summary
-    return (summary.total_blocked_by, summary.blocked_by, whole.total, whole.completed) == (
+    blockers = [dependency.finished for dependency in native.values() if dependency.source is Source.BLOCKED_BY]
+    sub_issues = [dependency.finished for dependency in native.values() if dependency.source is Source.SUB_ISSUE]
+    summary, sub_issue_summary = issue.issue_dependencies_summary, issue.sub_issues_summary
+    return (summary.total_blocked_by, summary.blocked_by, sub_issue_summary.total, sub_issue_summary.completed) == (
         len(blockers),
         blockers.count(False),
-        len(parts),
-        parts.count(True),
+        len(sub_issues),
+        sub_issues.count(True),
     )
 
 
-async def _native(
-    github: GitHub, repository: RepositoryRow, issue: Issue, neighbours: dependency_graph.ReferenceResolver
+async def _read_native_dependencies(
+    github: GitHub, repository: RepositoryRow, issue: Issue, resolver: dependency_graph.ReferenceResolver
 ) -> dict[str, Dependency]:
-    found: dict[str, Dependency] = {}
+    dependencies: dict[str, Dependency] = {}
     if issue.issue_dependencies_summary.total_blocked_by:
         for blocker in await github.list_blocked_by(repository.full_name, issue.number):
-            found[_reference(neighbours, blocker)] = Dependency(blocker.state == "closed", Source.BLOCKED_BY)
+            dependencies[_resolve_reference(resolver, blocker)] = Dependency(
+                blocker.state == "closed", Source.BLOCKED_BY
+            )
     if issue.sub_issues_summary.total:
-        for part in await github.list_sub_issues(repository.full_name, issue.number):
-            found[_reference(neighbours, part)] = Dependency(part.state == "closed", Source.SUB_ISSUE)
-    return found
+        for sub_issue in await github.list_sub_issues(repository.full_name, issue.number):
+            dependencies[_resolve_reference(resolver, sub_issue)] = Dependency(
+                sub_issue.state == "closed", Source.SUB_ISSUE
+            )
+    return dependencies
 
 
-async def named_issues(
+async def resolve_references(
     database: Database, github: GitHub, repository: RepositoryRow, argument: str
 ) -> Mapping[str, ReferencedIssue | None]:
     """The issues that a command names, asked of GitHub; nothing where the command is refused without a look."""
@@ -167,20 +173,20 @@ async def named_issues(
     except CommandRejected:
         return {}
     async with database.autocommit() as connection:
-        neighbours = await dependency_graph.ReferenceResolver.load(connection, repository)
-    found: dict[str, ReferencedIssue | None] = {}
+        resolver = await dependency_graph.ReferenceResolver.load(connection, repository)
+    issues: dict[str, ReferencedIssue | None] = {}
     for name in names:
-        where, _, number = name.rpartition("#")
+        repository_name, _, number = name.rpartition("#")
         try:
-            issue = await github.get_issue(where or repository.full_name, int(number))
+            issue = await github.get_issue(repository_name or repository.full_name, int(number))
         except (NotFound, Gone, Forbidden, ValueError):
-            found[name] = None
+            issues[name] = None
         else:
-            found[name] = ReferencedIssue(_reference(neighbours, issue), issue.id, issue.is_pull_request)
-    return found
+            issues[name] = ReferencedIssue(_resolve_reference(resolver, issue), issue.id, issue.is_pull_request)
+    return issues
 
 
-async def issue_seen(
+async def make_issue_seen(
     database: Database,
     github: GitHub,
     repository: RepositoryRow,
@@ -192,10 +198,10 @@ async def issue_seen(
     sender_is_us: bool = False,
     label: str | None = None,
     label_added: bool = False,
-    afresh: bool = False,
-    relations: Mapping[str, Dependency] | None = None,
-    deeds: tuple[LabelChange, ...] = (),
-    at: datetime | None = None,
+    force_read: bool = False,
+    native_dependencies: Mapping[str, Dependency] | None = None,
+    missed_changes: tuple[LabelChange, ...] = (),
+    occurred_at: datetime | None = None,
     was_open: bool = False,
 ) -> IssueSeen:
     """The whole signal for an issue; without a sender it was merely read again.
@@ -206,7 +212,7 @@ async def issue_seen(
     those of the news, where the issue was read again since.
     """
     facts = issue_facts(issue)
-    wanted = forecasts is not None and facts.open and is_task(facts.labels)
+    needs_forecast = forecasts is not None and facts.open and is_task(facts.labels)
     return IssueSeen(
         issue=facts,
         sender=actor(sender) if sender else None,
@@ -214,11 +220,17 @@ async def issue_seen(
         sender_is_us=sender_is_us,
         label=label,
         label_added=label_added,
-        dependencies=await dependencies(
-            database, github, repository, issue, facts.intake, afresh=afresh, relations=relations
+        dependencies=await read_dependencies(
+            database,
+            github,
+            repository,
+            issue,
+            facts.intake,
+            force_read=force_read,
+            native_dependencies=native_dependencies,
         ),
-        forecast=await forecasts.predict(repository, facts) if forecasts and wanted else None,
-        deeds=deeds,
-        at=at,
+        forecast=await forecasts.predict(repository, facts) if forecasts and needs_forecast else None,
+        missed_changes=missed_changes,
+        occurred_at=occurred_at,
         was_open=was_open,
     )

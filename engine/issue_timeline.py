@@ -12,15 +12,15 @@ from adapters.github import GitHub
 from adapters.github.convert import actor
 from adapters.github.models import Issue, User
 from adapters.github.models.graphql import IssueHistory, TimelineItem
-from core.intake.missed_changes import SKEW, LabelChange, missed_changes
+from core.intake.missed_changes import CLOCK_SKEW, LabelChange, missed_changes
 from core.signals.base import IssueSeen
-from core.task.labels import Baseline, is_task, status_in
+from core.task.labels import Baseline, is_task, status_from_label
 from core.task.model import Status, Task
 from engine import issue_reader
 from engine.forecasts import ForecastService
 
 _SECOND = timedelta(seconds=1)
-_ADDED = {"LabeledEvent": True, "UnlabeledEvent": False, "ReopenedEvent": True, "ClosedEvent": False}
+_IS_ADDED = {"LabeledEvent": True, "UnlabeledEvent": False, "ReopenedEvent": True, "ClosedEvent": False}
 
 
 async def read_changes(
@@ -39,28 +39,30 @@ async def read_changes(
     histories = await github.get_histories(repository.full_name, issues)
     numbers = sorted(tasks.keys() & issues.keys())
     async with database.autocommit() as connection:
-        known = await store.label_baselines(connection, repository.id, numbers)
-        since = {number: _since(issues[number], tasks.get(number), known.get(number)) for number in issues}
-        first = min((since[number] for number in numbers), default=None)
-        told = await audit_log.events_since(connection, repository.id, numbers, first - SKEW) if first else {}
-    writers = _Writers(github, repository.full_name)
-    found: dict[int, tuple[LabelChange, ...]] = {}
+        baselines = await store.label_baselines(connection, repository.id, numbers)
+        since = {number: _changes_since(issues[number], tasks.get(number), baselines.get(number)) for number in issues}
+        earliest = min((since[number] for number in numbers), default=None)
+        events_by_task = (
+            await audit_log.events_since(connection, repository.id, numbers, earliest - CLOCK_SKEW) if earliest else {}
+        )
+    writer_cache = _WriterCache(github, repository.full_name)
+    result: dict[int, tuple[LabelChange, ...]] = {}
     for number in issues:
         history = histories.get(number)
         if history is None:
             continue
-        done = [
-            await _deed(event, event.created_at, history, writers)
+        changes = [
+            await _label_change(event, event.created_at, history, writer_cache)
             for event in history.timeline_items.nodes
-            if event and event.kind in _ADDED and event.created_at and event.created_at >= since[number]
+            if event and event.kind in _IS_ADDED and event.created_at and event.created_at >= since[number]
         ]
-        news = missed_changes([deed for deed in done if _counts(deed)], told.get(number, ()))
-        if news:
-            found[number] = news
-    return found
+        missed = missed_changes([change for change in changes if _is_relevant(change)], events_by_task.get(number, ()))
+        if missed:
+            result[number] = missed
+    return result
 
 
-async def look(
+async def read_issue_with_changes(
     database: Database, github: GitHub, repository: RepositoryRow, number: int, forecasts: ForecastService | None
 ) -> IssueSeen | None:
     """One issue as it is, with what was done to it unheard; None where that is nothing, or it is no task."""
@@ -72,53 +74,59 @@ async def look(
     issue = node.to_issue()
     if issue.updated_at < task.issue_updated_at:  # one part of GitHub may be behind another
         issue = await github.get_issue(repository.full_name, number)
-    done = (await read_changes(database, github, repository, {number: issue}, {number: task})).get(number)
-    if done is None or not any(deed.label for deed in done):
+    changes = (await read_changes(database, github, repository, {number: issue}, {number: task})).get(number)
+    if changes is None or not any(change.label for change in changes):
         return None
-    return await issue_reader.issue_seen(database, github, repository, issue, forecasts, deeds=done)
+    return await issue_reader.make_issue_seen(database, github, repository, issue, forecasts, missed_changes=changes)
 
 
-def _since(issue: Issue, task: Task | None, known: str | None) -> datetime:
+def _changes_since(issue: Issue, task: Task | None, baseline_text: str | None) -> datetime:
     if task is None:
         return issue.created_at
-    baseline = Baseline.read(known)
-    at = baseline.at if baseline else task.issue_updated_at
+    baseline = Baseline.parse(baseline_text)
+    recorded_at = baseline.recorded_at if baseline else task.issue_updated_at
     # Labels that it was opened with were taken when it became a task.
-    return max((at - SKEW).replace(microsecond=0), issue.created_at + _SECOND)
+    return max((recorded_at - CLOCK_SKEW).replace(microsecond=0), issue.created_at + _SECOND)
 
 
-def _counts(deed: LabelChange) -> bool:
+def _is_relevant(change: LabelChange) -> bool:
     """Labels that bots set say nothing, ours among them; but that a bot took `task` off makes it no instruction."""
-    return not deed.label or not deed.actor.is_bot or is_task({deed.label})
+    return not change.label or not change.actor.is_bot or is_task({change.label})
 
 
-async def _deed(event: TimelineItem, at: datetime, history: IssueHistory, writers: _Writers) -> LabelChange:
+async def _label_change(
+    event: TimelineItem, occurred_at: datetime, history: IssueHistory, writer_cache: _WriterCache
+) -> LabelChange:
     user = event.actor.user if event.actor else None
-    label, added = event.label.name if event.label else "", _ADDED[event.kind]
-    approves = added and bool(label) and (is_task({label}) or status_in(label) is Status.READY)
+    label, is_added = event.label.name if event.label else "", _IS_ADDED[event.kind]
+    is_approval = is_added and bool(label) and (is_task({label}) or status_from_label(label) is Status.READY)
     return LabelChange(
-        actor(user), at, label, added, approves and _unchanged(history, at) and await writers.include(user)
+        actor(user),
+        occurred_at,
+        label,
+        is_added,
+        is_approval and _is_text_unchanged(history, occurred_at) and await writer_cache.can_write(user),
     )
 
 
-def _unchanged(history: IssueHistory, at: datetime) -> bool:
+def _is_text_unchanged(history: IssueHistory, moment: datetime) -> bool:
     """Whether title and text are those of then."""
-    edited = history.last_edited_at is not None and history.last_edited_at >= at
-    renamed = (event for event in history.timeline_items.nodes if event and event.kind == "RenamedTitleEvent")
-    return not edited and not any(event.created_at and event.created_at >= at for event in renamed)
+    was_edited = history.last_edited_at is not None and history.last_edited_at >= moment
+    renames = (event for event in history.timeline_items.nodes if event and event.kind == "RenamedTitleEvent")
+    return not was_edited and not any(event.created_at and event.created_at >= moment for event in renames)
 
 
-class _Writers:
+class _WriterCache:
     """Who may write, each asked about once."""
 
     def __init__(self, github: GitHub, name: str) -> None:
         self._github, self._name = github, name
-        self._known: dict[int, bool] = {}
+        self._cache: dict[int, bool] = {}
 
-    async def include(self, user: User | None) -> bool:
+    async def can_write(self, user: User | None) -> bool:
         """Whether this user may write now."""
         if user is None:
             return False
-        if user.id not in self._known:
-            self._known[user.id] = await issue_reader.can_write(self._github, self._name, user)
-        return self._known[user.id]
+        if user.id not in self._cache:
+            self._cache[user.id] = await issue_reader.can_write(self._github, self._name, user)
+        return self._cache[user.id]

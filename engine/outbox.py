@@ -36,14 +36,14 @@ from engine.card_state import CardStateCodec
 from engine.error_policy import next_retry_at, policy_for
 from engine.forecasts import ForecastService
 from engine.senders import SENDERS, Identity, SendContext, SendResult
-from engine.senders.admission import admitted
-from engine.senders.batching import TOGETHER, send_batch
+from engine.senders.admission import reserve_first_write
+from engine.senders.batching import BATCHABLE, send_batch
 from engine.session import NoConfiguration
 from engine.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-_LANES = {kind.__name__: int(kind.lane) for kind in SENDERS}
+_PRIORITIES = {kind.__name__: int(kind.priority) for kind in SENDERS}
 
 
 def _in_group(outbox: FromClause) -> ColumnElement[bool]:
@@ -52,7 +52,7 @@ def _in_group(outbox: FromClause) -> ColumnElement[bool]:
 
 
 # The next pending effect of one issue or channel: it is taken, and the attempt counted.
-_NEXT = (
+_NEXT_ID = (
     select(t.outbox.c.id)
     .where(
         t.outbox.c.repository_id == bindparam("repository"),
@@ -60,57 +60,59 @@ _NEXT = (
         t.outbox.c.state == "pending",
         or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now")),
     )
-    .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
+    .order_by(case(_PRIORITIES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
     .limit(1)
     .with_for_update()
     .scalar_subquery()
 )
-_TAKEN = (
+_CLAIMED = (
     update(t.outbox)
-    .where(t.outbox.c.id == _NEXT)
+    .where(t.outbox.c.id == _NEXT_ID)
     .values(attempts=t.outbox.c.attempts + 1)
     .returning(t.outbox)
     .cte("taken")
 )
-_TAKE = select(_TAKEN, *repositories.REPOSITORY_COLUMNS).select_from(
-    _TAKEN.outerjoin(t.repositories, t.repositories.c.id == _TAKEN.c.repository_id)
+_CLAIM = select(_CLAIMED, *repositories.REPOSITORY_COLUMNS).select_from(
+    _CLAIMED.outerjoin(t.repositories, t.repositories.c.id == _CLAIMED.c.repository_id)
 )
 
 # What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
 # Labels and card come last, as ever: not before a merge that is about to change them.
-_TOGETHER = [kind.__name__ for kind in TOGETHER]
-_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is SendPriority.END]
-_OTHER = t.outbox.alias()
-_COMES_FIRST = exists().where(
-    _OTHER.c.repository_id == bindparam("repository"),
-    _in_group(_OTHER),
-    _OTHER.c.state == "pending",
-    _OTHER.c.kind.in_(_ENDS),
-    or_(_OTHER.c.not_before.is_(None), _OTHER.c.not_before <= bindparam("now")),
+_BATCHABLE = [kind.__name__ for kind in BATCHABLE]
+_COMPLETION_KINDS = [kind.__name__ for kind in SENDERS if kind.priority is SendPriority.COMPLETION]
+_OTHER_ROW = t.outbox.alias()
+_HAS_PENDING_COMPLETION = exists().where(
+    _OTHER_ROW.c.repository_id == bindparam("repository"),
+    _in_group(_OTHER_ROW),
+    _OTHER_ROW.c.state == "pending",
+    _OTHER_ROW.c.kind.in_(_COMPLETION_KINDS),
+    or_(_OTHER_ROW.c.not_before.is_(None), _OTHER_ROW.c.not_before <= bindparam("now")),
 )
-_COMPANY = (
+_BATCH_IDS = (
     select(t.outbox.c.id)
     .where(
         t.outbox.c.repository_id == bindparam("repository"),
         _in_group(t.outbox),
         t.outbox.c.state == "pending",
-        t.outbox.c.kind.in_(_TOGETHER),
+        t.outbox.c.kind.in_(_BATCHABLE),
         t.outbox.c.id != bindparam("taken"),
-        or_(t.outbox.c.kind == CheckRun.__name__, not_(_COMES_FIRST)),
+        or_(t.outbox.c.kind == CheckRun.__name__, not_(_HAS_PENDING_COMPLETION)),
         or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.attempts == 0),
     )
     .with_for_update()
     .scalar_subquery()
 )
-_TAKE_COMPANY = (
-    update(t.outbox).where(t.outbox.c.id.in_(_COMPANY)).values(attempts=t.outbox.c.attempts + 1).returning(t.outbox)
+_CLAIM_BATCH = (
+    update(t.outbox).where(t.outbox.c.id.in_(_BATCH_IDS)).values(attempts=t.outbox.c.attempts + 1).returning(t.outbox)
 )
 
 # When one has to wait for our own budget, so have those of its task that are no more important; agents may be reached
 # by another way.
-_NO_MORE_IMPORTANT = {
-    lane: [kind.__name__ for kind in SENDERS if kind.lane >= lane and kind.lane is not SendPriority.AGENT]
-    for lane in SendPriority
+_DEFERRED_KINDS = {
+    priority: [
+        kind.__name__ for kind in SENDERS if kind.priority >= priority and kind.priority is not SendPriority.AGENT
+    ]
+    for priority in SendPriority
 }
 
 ANONYMOUS = Identity(0, "", 0)
@@ -127,98 +129,101 @@ class Outbox:
     mirrors: MirrorPool
     services: Services
     identity: Callable[[int], Awaitable[Identity]]  # by installation id
-    seal: CardStateCodec
+    codec: CardStateCodec
     forecasts: ForecastService | None
     on_sent: OnSent | None = None
     alerts: Channels = field(default_factory=Channels)
 
-    async def send_waiting(self, repository_id: int, group: EffectGroup) -> None:
+    async def send_pending(self, repository_id: int, group: EffectGroup) -> None:
         """Send all that is pending for one issue or channel. One that fails does not hold up the others.
 
         After each one we look again: its answer may have changed what the next is to say.
         """
-        while (taken := await self._take(repository_id, group)) is not None:
-            rows, repository = taken
-            if len(rows) == 1 or repository is None or not await self._send_together(rows, repository):
+        while (claimed := await self._claim(repository_id, group)) is not None:
+            rows, repository = claimed
+            if len(rows) == 1 or repository is None or not await self._send_batch(rows, repository):
                 for row in rows:
-                    await self._send(row, repository, again=len(rows) > 1)
+                    await self._send(row, repository, is_retry=len(rows) > 1)
 
-    async def _take(self, repository_id: int, group: EffectGroup) -> tuple[list[Any], RepositoryRow | None] | None:
+    async def _claim(self, repository_id: int, group: EffectGroup) -> tuple[list[Any], RepositoryRow | None] | None:
         """What is to be sent next, in order, and its repository. The try is counted here, before the call is made.
 
         It is one effect, or several that can go together.
         """
         issue, channel = group
-        which = {"repository": repository_id, "issue": issue, "on_channel": channel, "now": self.work.now()}
+        parameters = {"repository": repository_id, "issue": issue, "on_channel": channel, "now": self.work.now()}
         async with self.work.database.autocommit() as connection:
-            row = (await connection.execute(_TAKE, which)).mappings().first()
+            row = (await connection.execute(_CLAIM, parameters)).mappings().first()
             if row is None:
                 return None
-            company: list[Any] = []
-            if row["kind"] in _TOGETHER:
-                found = await connection.execute(_TAKE_COMPANY, {**which, "taken": row["id"]})
-                company = sorted(found.mappings(), key=lambda one: (_LANES[one["kind"]], one["created_at"], one["id"]))
-            known = row[t.repositories.c.id] is not None
-            return [row, *company], repositories.repository_from_row(row) if known else None
+            batch: list[Any] = []
+            if row["kind"] in _BATCHABLE:
+                result = await connection.execute(_CLAIM_BATCH, {**parameters, "taken": row["id"]})
+                batch = sorted(
+                    result.mappings(), key=lambda item: (_PRIORITIES[item["kind"]], item["created_at"], item["id"])
+                )
+            has_repository = row[t.repositories.c.id] is not None
+            return [row, *batch], repositories.repository_from_row(row) if has_repository else None
 
-    async def _send_together(self, rows: list[Any], repository: RepositoryRow) -> bool:
+    async def _send_batch(self, rows: list[Any], repository: RepositoryRow) -> bool:
         """Send them in one request, as far as that can be; whether that is settled, and none has to be sent again."""
         if not repository.active:
             return False
         effects = [effect_from_json(row["kind"], row["payload"]) for row in rows]
-        passage = RateLimitContext(effects[0].lane, has_waited=rows[0]["not_before"] is not None)
+        rate_context = RateLimitContext(effects[0].priority, has_waited=rows[0]["not_before"] is not None)
         try:
-            errands = [
-                await self._errand(row, effect, repository, passage) for row, effect in zip(rows, effects, strict=True)
+            contexts = [
+                await self._make_context(row, effect, repository, rate_context)
+                for row, effect in zip(rows, effects, strict=True)
             ]
-            async with admitted(effects[0], errands[0], passage, together=True):
-                sent = await send_batch(list(zip(effects, errands, strict=True)))
+            async with reserve_first_write(effects[0], contexts[0], rate_context, is_batch=True):
+                results = await send_batch(list(zip(effects, contexts, strict=True)))
         except (GraphQLError, NotFound, Forbidden, Gone, Invalid, TooLarge) as error:
             log.info("batch_fell_back_to_single", keys=[row["key"] for row in rows], error=str(error))
             return False
         except Exception as error:
             for row, effect in zip(rows, effects, strict=True):
-                await self._failed(row, effect, passage, error)
+                await self._handle_error(row, effect, rate_context, error)
             return True
-        for row, effect, done in zip(rows, effects, sent, strict=True):
-            if done is None and row["not_before"] and row["not_before"] > self.work.now():
-                await self._put_back(row)  # it could wait, and there was nothing to go with
+        for row, effect, result in zip(rows, effects, results, strict=True):
+            if result is None and row["not_before"] and row["not_before"] > self.work.now():
+                await self._uncount_attempt(row)  # it could wait, and there was nothing to go with
                 continue
-            if done is None:
+            if result is None:
                 await self._send(row, repository)
                 continue
             try:
-                await self._mark(row, effect, done)
+                await self._mark_sent(row, effect, result)
             except Exception as error:
-                await self._failed(row, effect, passage, error)
+                await self._handle_error(row, effect, rate_context, error)
         return True
 
-    async def _put_back(self, row: Any) -> None:
+    async def _uncount_attempt(self, row: Any) -> None:
         """It was not sent after all, and no try of it is counted."""
-        back = (
+        statement = (
             update(t.outbox)
             .where(t.outbox.c.id == row["id"])
             .values(attempts=func.greatest(t.outbox.c.attempts - 1, 0))
         )
         async with self.work.database.autocommit() as connection:
-            await connection.execute(back)
+            await connection.execute(statement)
 
-    async def _errand(
-        self, row: Any, effect: Effect, repository: RepositoryRow, passage: RateLimitContext
+    async def _make_context(
+        self, row: Any, effect: Effect, repository: RepositoryRow, rate_context: RateLimitContext
     ) -> SendContext:
         # Channels are not on GitHub, and must not wait for it.
-        anybody = isinstance(effect, Notify)
+        is_notification = isinstance(effect, Notify)
         return SendContext(
-            github=self.client.installation(repository.installation_id, passage),
+            github=self.client.installation(repository.installation_id, rate_context),
             repository=repository,
-            identity=ANONYMOUS if anybody else await self.identity(repository.installation_id),
+            identity=ANONYMOUS if is_notification else await self.identity(repository.installation_id),
             database=self.work.database,
             mirrors=self.mirrors,
             services=self.services,
-            seal=self.seal,
+            codec=self.codec,
             key=row["key"],
             # What we wrote before the tasks were restored is looked for as well.
-            again=row["attempts"] > 1 or 0 < (row["issue_number"] or 0) <= repository.restored_up_to_issue,
+            is_retry=row["attempts"] > 1 or 0 < (row["issue_number"] or 0) <= repository.restored_up_to_issue,
             remote_id=row["remote_id"],
             content_hash=row["content_hash"],
             created_at=row["created_at"],
@@ -227,75 +232,81 @@ class Outbox:
             alerts=self.alerts,
         )
 
-    async def _send(self, row: Any, repository: RepositoryRow | None, *, again: bool = False) -> None:
+    async def _send(self, row: Any, repository: RepositoryRow | None, *, is_retry: bool = False) -> None:
         """Send one; `again` where it may have been done in company already."""
         effect = effect_from_json(row["kind"], row["payload"])
-        passage = RateLimitContext(effect.lane, has_waited=row["not_before"] is not None)
+        rate_context = RateLimitContext(effect.priority, has_waited=row["not_before"] is not None)
         if repository is None or not repository.active:
-            await self._park(row, "the App is no longer installed here")
+            await self._mark_dead(row, "the App is no longer installed here")
             return
         try:
-            errand = await self._errand(row, effect, repository, passage)
-            async with admitted(effect, errand, passage):
-                sent = await SENDERS[type(effect)](effect, replace(errand, again=errand.again or again))
-            await self._mark(row, effect, sent)
+            context = await self._make_context(row, effect, repository, rate_context)
+            async with reserve_first_write(effect, context, rate_context):
+                result = await SENDERS[type(effect)](effect, replace(context, is_retry=context.is_retry or is_retry))
+            await self._mark_sent(row, effect, result)
         except Exception as error:
-            await self._failed(row, effect, passage, error)
+            await self._handle_error(row, effect, rate_context, error)
 
-    async def _mark(self, row: Any, effect: Effect, sent: SendResult) -> None:
+    async def _mark_sent(self, row: Any, effect: Effect, result: SendResult) -> None:
         """Done: marked in the same transaction that takes the answer in."""
-        current = t.outbox.c.version == row["version"]
-        done = (
+        is_current = t.outbox.c.version == row["version"]
+        statement = (
             update(t.outbox)
             .where(t.outbox.c.id == row["id"])
             .values(
                 # What the send made is true also of a newer version, which still waits.
-                remote_id=sent.remote_id,
-                content_hash=sent.content_hash,
-                state=case((current, "done"), else_=t.outbox.c.state),
-                done_at=case((current, self.work.now()), else_=t.outbox.c.done_at),
-                error=case((current, null()), else_=t.outbox.c.error),
-                not_before=case((current, null()), else_=t.outbox.c.not_before),
+                remote_id=result.remote_id,
+                content_hash=result.content_hash,
+                state=case((is_current, "done"), else_=t.outbox.c.state),
+                done_at=case((is_current, self.work.now()), else_=t.outbox.c.done_at),
+                error=case((is_current, null()), else_=t.outbox.c.error),
+                not_before=case((is_current, null()), else_=t.outbox.c.not_before),
             )
         )
-        marked = False
-        if sent.has_consequences:
+        is_marked = False
+        if result.has_consequences:
             with contextlib.suppress(NoConfiguration):
-                async with self.work.on(row["repository_id"], sending=_effect_group(row)) as unit:
-                    await unit.session.connection.execute(done)
-                    await _apply_result(unit, row["issue_number"] or 0, sent)
-                marked = True
-        if not marked:
+                async with self.work.begin(row["repository_id"], sending_number=_effect_group(row)) as unit:
+                    await unit.session.connection.execute(statement)
+                    await _apply_result(unit, row["issue_number"] or 0, result)
+                is_marked = True
+        if not is_marked:
             async with self.work.database.autocommit() as connection:
-                await connection.execute(done)
+                await connection.execute(statement)
         log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["attempts"])
-        refused = any(isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in sent.signals)
-        if self.on_sent and not refused:
+        was_rejected = any(
+            isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in result.conflict_report
+        )
+        if self.on_sent and not was_rejected:
             self.on_sent(effect, self.work.now())
 
-    async def _failed(self, row: Any, effect: Effect, passage: RateLimitContext, error: Exception) -> None:
-        fate, tries = policy_for(error), row["attempts"]
-        if fate.counts:
+    async def _handle_error(self, row: Any, effect: Effect, rate_context: RateLimitContext, error: Exception) -> None:
+        policy, attempts = policy_for(error), row["attempts"]
+        if policy.counts_attempt:
             log.warning(
-                "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
+                "effect_failed",
+                key=row["key"],
+                tries=attempts,
+                error=str(error),
+                exc_info=error if policy.is_bug else None,
             )
         else:  # not a failure, and not a try; but a started send is remembered
-            log.info("effect_throttled", key=row["key"], lane=passage.priority.name, error=str(error))
+            log.info("effect_throttled", key=row["key"], lane=rate_context.priority.name, error=str(error))
             # An agent may have been reached by another way than the one that is counted.
-            counted = passage.write_count == 0 and passage.priority is not SendPriority.AGENT
-            untouched = isinstance(error, RateLimitWait) and (counted or not passage.has_started)
-            tries = max(tries - 1, 0 if untouched else 1)
-        retry_at = next_retry_at(error, tries, self.work.now(), random.random())  # noqa: S311 - only spreads load
+            is_counted = rate_context.write_count == 0 and rate_context.priority is not SendPriority.AGENT
+            was_not_sent = isinstance(error, RateLimitWait) and (is_counted or not rate_context.has_started)
+            attempts = max(attempts - 1, 0 if was_not_sent else 1)
+        retry_at = next_retry_at(error, attempts, self.work.now(), random.random())  # noqa: S311 - only spreads load
         if retry_at is None:
-            await self._park(row, str(error), effect)
+            await self._mark_dead(row, str(error), effect)
             return
         async with self.work.database.transaction() as connection:
             await connection.execute(
                 update(t.outbox)
                 .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
-                .values(not_before=retry_at, attempts=tries, error=str(error)[:1000])
+                .values(not_before=retry_at, attempts=attempts, error=str(error)[:1000])
             )
-            kind = URGENT_SEND if effect.lane.is_urgent else SEND
+            kind = URGENT_SEND if effect.priority.is_urgent else SEND
             target, group = DeadlineTarget(TargetKind.EFFECT, str(row["id"])), _effect_group(row)
             await store.set_deadline(connection, row["repository_id"], target, kind, retry_at, payload=group._asdict())
             if isinstance(error, RateLimitWait):
@@ -303,29 +314,29 @@ class Outbox:
                     t.outbox.c.repository_id == row["repository_id"],
                     _in_group(t.outbox),
                     t.outbox.c.state == "pending",
-                    t.outbox.c.kind.in_(_NO_MORE_IMPORTANT[effect.lane]),
+                    t.outbox.c.kind.in_(_DEFERRED_KINDS[effect.priority]),
                     or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before < retry_at),
                 )
                 which = {"issue": group.issue_number, "on_channel": group.channel}
                 await connection.execute(update(t.outbox).where(*others).values(not_before=retry_at), which)
 
-    async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
+    async def _mark_dead(self, row: Any, reason: str, effect: Effect | None = None) -> None:
         """Given up, but kept and shown. What an agent was to be asked or told leaves no task asleep."""
         log.error("effect_dead_lettered", key=row["key"], kind=row["kind"], reason=reason)
-        parked = (
+        statement = (
             update(t.outbox)
             .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
             .values(state="dead", error=reason[:1000])
         )
-        answer = _given_up(effect, reason)
-        if answer is not None:
+        follow_up = _failure_signal(effect, reason)
+        if follow_up is not None:
             with contextlib.suppress(NoConfiguration):  # nothing is decided where there is none any more
-                async with self.work.on(row["repository_id"]) as unit:
-                    await unit.session.connection.execute(parked)
-                    await unit.apply(*answer)
+                async with self.work.begin(row["repository_id"]) as unit:
+                    await unit.session.connection.execute(statement)
+                    await unit.apply(*follow_up)
                 return
         async with self.work.database.transaction() as connection:
-            await connection.execute(parked)
+            await connection.execute(statement)
 
 
 def _effect_group(row: Any) -> EffectGroup:
@@ -334,14 +345,14 @@ def _effect_group(row: Any) -> EffectGroup:
 
 async def _apply_result(unit: UnitOfWork, number: int, result: SendResult) -> None:
     """Apply what follows from an effect of this number that was sent."""
-    await unit.apply_all(result.signals)
+    await unit.apply_all(result.conflict_report)
     if result.report:
         await unit.apply_report(result.report)
     unit.session.record_events(*result.events)
     await unit.session.enqueue_effects(number, *result.effects)
 
 
-def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:
+def _failure_signal(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:
     """What is known of an agent when it could not be reached for so long: the number of its task, and the news."""
     match effect:
         case StartAgent():

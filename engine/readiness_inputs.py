@@ -12,84 +12,91 @@ from adapters.database.repositories import RepositoryRow
 from core.assignment.queue import Graph, strongly_connected_component
 from core.intake.readiness import ReadinessInputs
 from core.signals.base import IssueSeen
-from core.task.dependencies import Dependency, Source, changed_natively, standing
+from core.task.dependencies import Dependency, Source, merge_dependencies, native_changes
 from core.task.model import Task
 
 
-async def surroundings(
+async def load_readiness_inputs(
     connection: AsyncConnection,
-    home: RepositoryRow,
+    repository: RepositoryRow,
     number: int,
-    news: IssueSeen | Task | None,
+    source: IssueSeen | Task | None,
     capabilities: Collection[str],
-    stored: Mapping[str, Dependency],
-    named: Collection[str] = (),
+    existing: Mapping[str, Dependency],
+    references: Collection[str] = (),
 ) -> ReadinessInputs:
     """Around the task as the news of its issue has it, or as it is (None: there is no such task).
 
     `stored` is what it depends on, as last gathered. `named` are references of issues that a command speaks of: their
     ways are looked at as well.
     """
-    needs: Mapping[str, Dependency] = stored
-    if isinstance(news, IssueSeen):
-        needs = standing(news.dependencies, stored)
-        fingerprint: str | None = news.issue.fingerprint
+    dependencies: Mapping[str, Dependency] = existing
+    if isinstance(source, IssueSeen):
+        dependencies = merge_dependencies(source.dependencies, existing)
+        fingerprint: str | None = source.issue.fingerprint
     else:
-        fingerprint = news.fingerprint if news else None
-    me = f"#{number}"
-    ways: Graph[str] = {me: ()}
+        fingerprint = source.fingerprint if source else None
+    own_reference = f"#{number}"
+    edges: Graph[str] = {own_reference: ()}
     finished: dict[str, bool] = {}
-    twins = await dependency_graph.older_duplicates(connection, home.id, number, fingerprint) if fingerprint else []
-    looked_at = {**{reference: Dependency(False) for reference in (*named, *(f"#{twin}" for twin in twins))}, **needs}
-    if looked_at:
-        neighbours = await ReferenceResolver.load(connection, home)
-        ways = await dependency_graph.dependency_closure(connection, neighbours, number, looked_at)
-        finished = await dependency_graph.load_finished(connection, neighbours, needs)
+    duplicates = (
+        await dependency_graph.older_duplicates(connection, repository.id, number, fingerprint) if fingerprint else []
+    )
+    targets = {
+        **{reference: Dependency(False) for reference in (*references, *(f"#{duplicate}" for duplicate in duplicates))},
+        **dependencies,
+    }
+    if targets:
+        resolver = await ReferenceResolver.load(connection, repository)
+        edges = await dependency_graph.dependency_closure(connection, resolver, number, targets)
+        finished = await dependency_graph.load_finished(connection, resolver, dependencies)
     return ReadinessInputs(
         capabilities=capabilities,
-        graph=ways,
+        graph=edges,
         # A task of ours says itself whether it is finished; of others we have what was gathered.
-        dependencies={ref: finished.get(ref, needs[ref].finished) for ref in ways[me] if ref in needs},
-        twins=tuple(twins),
-        sources={reference: need.source for reference, need in needs.items()},
+        dependencies={
+            ref: finished.get(ref, dependencies[ref].finished) for ref in edges[own_reference] if ref in dependencies
+        },
+        duplicates=tuple(duplicates),
+        sources={reference: dependency.source for reference, dependency in dependencies.items()},
     )
 
 
-async def take_dependencies(
+async def save_dependencies(
     connection: AsyncConnection,
-    home: RepositoryRow,
+    repository: RepositoryRow,
     number: int,
-    stored: Mapping[str, Dependency],
-    needs: Mapping[str, Dependency],
+    existing: Mapping[str, Dependency],
+    dependencies: Mapping[str, Dependency],
 ) -> frozenset[TaskKey]:
     """Keep what an issue depends on now instead of what is `stored`; gives those whose readiness may change by that.
 
     They were or are on a cycle with it, or GitHub's own relations turn a dependency of theirs around.
     """
-    neighbours, me = await ReferenceResolver.load(connection, home), f"#{number}"
-    was = strongly_connected_component(
-        await dependency_graph.dependency_closure(connection, neighbours, number, stored), me
+    resolver, own_reference = await ReferenceResolver.load(connection, repository), f"#{number}"
+    previous_cycle = strongly_connected_component(
+        await dependency_graph.dependency_closure(connection, resolver, number, existing), own_reference
     )
-    await dependency_graph.save_dependencies(connection, home.id, number, needs)
-    here = [int(reference[1:]) for reference in {*stored, *needs} if reference.startswith("#")]
-    await task_queue.update_depths(connection, home.id, [number, *here])
-    now = strongly_connected_component(
-        await dependency_graph.dependency_closure(connection, neighbours, number, needs), me
+    await dependency_graph.save_dependencies(connection, repository.id, number, dependencies)
+    local_numbers = [int(reference[1:]) for reference in {*existing, *dependencies} if reference.startswith("#")]
+    await task_queue.update_depths(connection, repository.id, [number, *local_numbers])
+    current_cycle = strongly_connected_component(
+        await dependency_graph.dependency_closure(connection, resolver, number, dependencies), own_reference
     )
-    concerned = was | now | frozenset(changed_natively(stored, needs))
-    return frozenset(place for reference in concerned if (place := neighbours.task_key(reference)) is not None)
+    affected = previous_cycle | current_cycle | frozenset(native_changes(existing, dependencies))
+    return frozenset(key for reference in affected if (key := resolver.task_key(reference)) is not None)
 
 
 async def hold_conflicts(
-    connection: AsyncConnection, home: RepositoryRow, number: int, behind: Collection[str]
+    connection: AsyncConnection, repository: RepositoryRow, number: int, blockers: Collection[str]
 ) -> frozenset[TaskKey]:
     """Whose readiness may be another because this task is queued behind these tasks now, or no longer is."""
-    if not behind:
+    if not blockers:
         return frozenset()
-    neighbours = await ReferenceResolver.load(connection, home)
-    needs = await dependency_graph.load_dependencies(connection, home.id, number)
-    needs |= {reference: Dependency(False, Source.QUEUED_AFTER) for reference in behind}
-    knot = strongly_connected_component(
-        await dependency_graph.dependency_closure(connection, neighbours, number, needs), f"#{number}"
+    resolver = await ReferenceResolver.load(connection, repository)
+    dependencies = await dependency_graph.load_dependencies(connection, repository.id, number)
+    dependencies |= {reference: Dependency(False, Source.QUEUED_AFTER) for reference in blockers}
+    cycle = strongly_connected_component(
+        await dependency_graph.dependency_closure(connection, resolver, number, dependencies), f"#{number}"
     )
-    return frozenset(place for reference in knot if (place := neighbours.task_key(reference)) is not None)
+    return frozenset(key for reference in cycle if (key := resolver.task_key(reference)) is not None)

@@ -19,15 +19,15 @@ from config.agent_kinds import MentionAgent
 from core.audit.events import Event, EventType
 from core.effects.base import Comment, OpenTask, PublishRetrospective
 from core.retro.model import (
-    MOST_TASKS,
-    NEXT,
-    TURN,
+    MAX_NEXT_TASKS,
+    MAX_TASKS,
+    SCHEDULED_PREFIX,
     NextTask,
     Retrospective,
     RetrospectiveInput,
     RetrospectiveOpened,
-    hold,
-    read_since,
+    build_retrospective,
+    parse_since,
 )
 from core.signals.base import CommandReceived
 from core.task.deadlines import DeadlineTarget, TargetKind
@@ -48,18 +48,18 @@ async def load_input(
     completed = await rows.completed_after(connection, repository.id, last_event_id)
     if not completed:
         return RetrospectiveInput()
-    numbers = completed[-MOST_TASKS:]
+    numbers = completed[-MAX_TASKS:]
     previous = await rows.find_latest(connection, repository.id)
     trails = await rows.events_by_task(connection, repository.id, numbers, last_event_id)
     return RetrospectiveInput(
-        trails={number: trails[number] for number in numbers},
-        upcoming=await _load_upcoming(connection, repository.id),
+        events_by_task={number: trails[number] for number in numbers},
+        next_tasks=await _load_upcoming(connection, repository.id),
         mentions={
             name: spec.mention for name, spec in repository.team.all_agents.items() if isinstance(spec, MentionAgent)
         },
         titles=await rows.task_titles(connection, repository.id, numbers),
-        cycle_before=previous.cycle if previous else None,
-        left_out=len(completed) - len(numbers),
+        previous_cycle_time=previous.median_cycle_time if previous else None,
+        omitted_count=len(completed) - len(numbers),
     )
 
 
@@ -70,7 +70,7 @@ async def _load_upcoming(connection: AsyncConnection, repository_id: int) -> tup
         select(c.state)
         .where(c.repository_id == repository_id, t.in_queue)
         .order_by(c.priority, c.dependents_depth.desc(), c.created_at, c.number)
-        .limit(NEXT)
+        .limit(MAX_NEXT_TASKS)
     )
     tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
     return tuple(NextTask(task.number, task.title, task.priority.value) for task in tasks)
@@ -78,11 +78,11 @@ async def _load_upcoming(connection: AsyncConnection, repository_id: int) -> tup
 
 async def load_command_fields(session: Session, command: CommandReceived) -> dict[str, Any]:
     """Load what `/retro` needs: fields of `CommandContext`."""
-    connection, repository_id = await session.written(), session.repository.id
+    connection, repository_id = await session.flushed_connection(), session.repository.id
     retrospective = await rows.find_by_number(connection, repository_id, command.number)
     fields: dict[str, Any] = {"retrospective": retrospective or await rows.find_latest(connection, repository_id)}
     try:
-        since = read_since(command.argument, session.now)
+        since = parse_since(command.argument, session.now)
     except ValueError:
         return fields  # an answer to a question, or an error that the rule reports
     return {**fields, "retrospective_input": await load_input(connection, session.repository, since)}
@@ -90,7 +90,7 @@ async def load_command_fields(session: Session, command: CommandReceived) -> dic
 
 async def find_latest(session: Session) -> Retrospective | None:
     """Load the last retrospective."""
-    return await rows.find_latest(await session.written(), session.repository.id)
+    return await rows.find_latest(await session.flushed_connection(), session.repository.id)
 
 
 def schedule_check(session: Session) -> None:
@@ -107,7 +107,7 @@ async def hold_if_due(session: Session) -> Retrospective | None:
     after_tasks = session.policy.retrospective.after_tasks
     if not after_tasks:
         return None
-    connection, repository = await session.written(), session.repository
+    connection, repository = await session.flushed_connection(), session.repository
     last_event_id = await rows.last_event_id(connection, repository.id)
     completed = await rows.completed_after(connection, repository.id, last_event_id)
     if len(completed) < after_tasks:
@@ -115,7 +115,9 @@ async def hold_if_due(session: Session) -> Retrospective | None:
     if session.policy.dry_run:
         log.info("retrospective_skipped", repository=repository.full_name, done=len(completed), reason="dry run")
         return None
-    retrospective = hold(await load_input(connection, repository), f"{TURN}{last_event_id}", session.now)
+    retrospective = build_retrospective(
+        await load_input(connection, repository), f"{SCHEDULED_PREFIX}{last_event_id}", session.now
+    )
     if retrospective:
         await save_retrospective(session, retrospective)
     return retrospective
@@ -123,13 +125,13 @@ async def hold_if_due(session: Session) -> Retrospective | None:
 
 async def save_retrospective(session: Session, retrospective: Retrospective) -> None:
     """Save a retrospective, and enqueue the update of its issue."""
-    await rows.save(await session.written(), session.repository.id, retrospective)
+    await rows.save(await session.flushed_connection(), session.repository.id, retrospective)
     await session.enqueue_effects(0, PublishRetrospective(retrospective.key))
 
 
 async def record_opened_issue(session: Session, report: RetrospectiveOpened) -> None:
     """Save the number of an issue that was opened; below a retrospective's own issue, ask its questions."""
-    connection, repository_id = await session.written(), session.repository.id
+    connection, repository_id = await session.flushed_connection(), session.repository.id
     retrospective = await rows.find_by_key(connection, repository_id, report.retrospective)
     if retrospective is None:
         return
@@ -140,7 +142,9 @@ async def record_opened_issue(session: Session, report: RetrospectiveOpened) -> 
         return
     await rows.save(connection, repository_id, replace(retrospective, number=report.number))
     payload = {"tasks": [task.number for task in retrospective.tasks], "key": retrospective.key}
-    event = Event(EventType.RETROSPECTIVE_HELD, report.number, session.now, actor=retrospective.by, payload=payload)
+    event = Event(
+        EventType.RETROSPECTIVE_HELD, report.number, session.now, actor=retrospective.requested_by, payload=payload
+    )
     session.record_events(event)
     for question in retrospective.questions:
         if question.mention:
@@ -150,26 +154,26 @@ async def record_opened_issue(session: Session, report: RetrospectiveOpened) -> 
 
 async def open_ticked_tasks(session: Session, number: int, items: Collection[str], actor: Actor) -> None:
     """Open the tasks of the action items that a person with write access ticked in a retrospective's issue."""
-    retrospective = await rows.find_by_number(await session.written(), session.repository.id, number)
+    retrospective = await rows.find_by_number(await session.flushed_connection(), session.repository.id, number)
     if retrospective is None or session.policy.dry_run:
         return
     ticked = [
         action.id
         for action in retrospective.actions
-        if action.id in items and action.task is None and action.ticked_by is None
+        if action.id in items and action.task_number is None and action.ticked_by is None
     ]
     if not ticked:
         return
-    await save_retrospective(session, retrospective.ticked(ticked, actor.login))
+    await save_retrospective(session, retrospective.with_ticked(ticked, actor.login))
     await session.enqueue_effects(0, *(OpenTask(retrospective.key, action, actor) for action in ticked))
 
 
 async def save_answer(session: Session, number: int, agents: Collection[str], text: str, login: str) -> None:
     """Save the comment of an agent's account below a retrospective as its answer, if the agent was asked."""
-    retrospective = await rows.find_by_number(await session.written(), session.repository.id, number)
+    retrospective = await rows.find_by_number(await session.flushed_connection(), session.repository.id, number)
     if retrospective is None:
         return
     agent = next((question.agent for question in retrospective.questions if question.agent in agents), None)
-    answered = retrospective.answered(agent, text, login) if agent else None
+    answered = retrospective.with_answer(agent, text, login) if agent else None
     if answered and answered != retrospective:
         await save_retrospective(session, answered)

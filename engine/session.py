@@ -13,15 +13,15 @@ from adapters.database.jobs import EffectGroup
 from adapters.database.pending_writes import PendingWrites
 from adapters.database.repositories import RepositoryRow
 from config.repository import RepositoryConfig
-from core.assignment.agent_state import AgentStateChange, SignsOfLife, StateChangeKind
+from core.assignment.agent_state import AgentActivity, AgentStateChange, StateChangeKind
 from core.assignment.rules import Agent
 from core.audit.events import Event
 from core.effects.base import AddReaction, Comment, Effect, UpsertCard, UpsertDigest
-from core.review.definition_of_done import wants_reviewer
+from core.review.definition_of_done import needs_reviewer
 from core.signals.base import Signal
 from core.task.deadlines import DeadlineTarget
 from core.task.model import Task
-from engine.agent_states import roster
+from engine.agent_states import load_agents
 
 # What a step returns when it causes signals for other tasks: the number of each task, and its signal.
 NumberedSignal = tuple[int, Signal]
@@ -31,7 +31,7 @@ _DRY_RUN_EFFECTS = (UpsertCard, UpsertDigest, Comment, AddReaction)
 
 DETAIL_DELAY_FACTOR = 4  # a card that only shows details of a running attempt waits this many times longer
 
-_TEAM_CHANGES = (StateChangeKind.FAILED, StateChangeKind.COOLING, StateChangeKind.RESUMED)
+_TEAM_CHANGES = (StateChangeKind.FAILED, StateChangeKind.BACKING_OFF, StateChangeKind.RESUMED)
 
 
 class NoConfiguration(LookupError):
@@ -51,7 +51,7 @@ class Session:
         now: datetime,
         received_at: datetime | None,
         view_delay: timedelta,
-        sending: EffectGroup | None,
+        sending_number: EffectGroup | None,
     ) -> None:
         """`received_at` is when the event that is being handled reached us.
 
@@ -60,7 +60,7 @@ class Session:
         self.connection = connection  # for reads that no pending write can change; other reads use `written`
         self.now = now
         self.received_at = received_at
-        self.writes = PendingWrites(repository.id, now, sending)
+        self.writes = PendingWrites(repository.id, now, sending_number)
         self.use_repository(repository)
         self.changed_tasks: set[int] = set()  # whose change may lead to a different assignment
         self.team_changed = False  # an agent was added, removed, changed, or became available or unavailable
@@ -68,7 +68,7 @@ class Session:
         self.neighbours: set[TaskKey] = set()  # tasks of other repositories that must be evaluated again
         self._view_delay = view_delay
         self._tasks: dict[int, Task | None] = {}
-        self._signs: dict[str, SignsOfLife] = {}  # by agent
+        self._agent_activity: dict[str, AgentActivity] = {}  # by agent
         self._events: tuple[Event, ...] = ()  # lines of the audit log that are not appended yet
         self._chain_end: tuple[int, str] | None = None  # of the audit log; None before the first read
 
@@ -79,17 +79,21 @@ class Session:
         self.repository = repository
         self.policy: RepositoryConfig = repository.config
 
-    async def written(self) -> AsyncConnection:
+    async def flushed_connection(self) -> AsyncConnection:
         """Flush the pending writes and return the connection: for reads that have to see them."""
         await self.writes.flush(self.connection)
         return self.connection
 
-    async def task(self, number: int) -> Task | None:
+    async def load_task(self, number: int) -> Task | None:
         """Return the task of this issue, if it is one. The first call reads the rest of the state along with it."""
         if number not in self._tasks:
             if self._chain_end is None:
                 state = await store.load_state(self.connection, self.repository.id, number)
-                self._tasks[number], self._signs, self._chain_end = state.task, state.signs_of_life, state.chain_end
+                self._tasks[number], self._agent_activity, self._chain_end = (
+                    state.task,
+                    state.signs_of_life,
+                    state.chain_end,
+                )
             else:
                 self._tasks[number] = await store.load_task(self.connection, self.repository.id, number)
         return self._tasks[number]
@@ -101,23 +105,23 @@ class Session:
 
     def failed_agents(self) -> frozenset[str]:
         """Return the agents that failed and have shown no life since. A task has to be read before."""
-        return frozenset(name for name, signs in self._signs.items() if signs.in_error)
+        return frozenset(name for name, activity in self._agent_activity.items() if activity.is_in_error)
 
     async def save_agent_change(self, change: AgentStateChange) -> None:
         """Save a change of an agent's state, if it is worth a write."""
-        signs = self._signs.get(change.agent, SignsOfLife())
-        if signs.changes_with(change):
+        signs = self._agent_activity.get(change.agent, AgentActivity())
+        if signs.is_significant(change):
             await agents.save_state_change(self.connection, self.repository.id, change)
-            self._signs[change.agent] = signs.after(change)
-        self.team_changed |= change.turn in _TEAM_CHANGES
+            self._agent_activity[change.agent] = signs.apply(change)
+        self.team_changed |= change.kind in _TEAM_CHANGES
 
     async def enqueue_effects(self, number: int, *effects: Effect) -> None:
         """Put effects into the outbox, to be sent for this task or issue after the commit."""
         for effect in effects:
             if self.policy.dry_run and not isinstance(effect, _DRY_RUN_EFFECTS):
                 continue
-            delay = self._view_delay if getattr(effect, "may_wait", False) else timedelta()
-            if isinstance(effect, UpsertCard) and effect.details:
+            delay = self._view_delay if getattr(effect, "can_wait", False) else timedelta()
+            if isinstance(effect, UpsertCard) and effect.details_only:
                 delay *= DETAIL_DELAY_FACTOR
             self.writes.save_effect(number, effect, delay)
 
@@ -143,8 +147,8 @@ class Session:
 
     async def agents(self) -> list[Agent]:
         """Load the agents of the configuration, with their tasks and their state."""
-        return await roster(await self.written(), self.repository, self.now)
+        return await load_agents(await self.flushed_connection(), self.repository, self.now)
 
     def needs_agent(self, task: Task) -> bool:
         """Whether the task waits for an agent: to plan or implement it, or to review its pull request."""
-        return task.in_line or wants_reviewer(task, self.policy.merge.review)
+        return task.is_assignable or needs_reviewer(task, self.policy.merge.review)

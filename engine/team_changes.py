@@ -8,7 +8,7 @@ from adapters.database import repositories, store
 from config.team import AgentOverride
 from core.effects.base import EnsureLabels
 from core.signals.base import DependencyChanged
-from core.task.labels import capabilities_of, labels_to_offer
+from core.task.labels import capabilities_of, offered_labels
 from core.task.model import Status
 from engine.session import NoConfiguration, NumberedSignal, Session
 
@@ -23,16 +23,17 @@ async def change_team(session: Session, changes: Mapping[str, AgentOverride]) ->
         raise NoConfiguration(session.repository.full_name)
     session.use_repository(row)
     session.team_changed = True
-    if set(labels_to_offer(session.policy)) - set(labels_to_offer(before)):
-        await session.enqueue_effects(0, EnsureLabels(labels_to_offer(session.policy)))
+    if set(offered_labels(session.policy)) - set(offered_labels(before)):
+        await session.enqueue_effects(0, EnsureLabels(offered_labels(session.policy)))
     capabilities_before, capabilities = capabilities_of(before), capabilities_of(session.policy)
     if capabilities_before == capabilities:
         return []
     tasks = await store.tasks_with_status(
-        await session.written(), session.repository.id, [Status.PENDING, Status.READY]
+        await session.flushed_connection(), session.repository.id, [Status.PENDING, Status.READY]
     )
     return [
         (task.number, DependencyChanged(task.number))
         for task in tasks
-        if bool(set(task.required) - capabilities_before) != bool(set(task.required) - capabilities)
+        if bool(set(task.required_capabilities) - capabilities_before)
+        != bool(set(task.required_capabilities) - capabilities)
     ]

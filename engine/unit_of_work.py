@@ -16,13 +16,13 @@ from adapters.database.database import Database
 from adapters.database.dependency_graph import TaskKey
 from adapters.database.jobs import EffectGroup, JobQueue
 from adapters.database.pending_writes import PendingWrites
-from core.assignment.stats import lines
+from core.assignment.stats import attempt_records
 from core.audit.chain import events_with_changes
 from core.audit.events import EventType
 from core.conflicts.pulls import ConflictReport
 from core.decide import CommandContext, Context, Decision, decide
 from core.effects.base import Effect, StartAgent
-from core.handoff.packet import DependencyResult, built_on
+from core.handoff.packet import DependencyResult, dependency_result
 from core.intake.readiness import ReadinessInputs
 from core.retro.model import RetrospectiveOpened
 from core.signals.base import (
@@ -40,19 +40,19 @@ from core.signals.base import (
     Signal,
 )
 from core.task.deadlines import DeadlineKind, DeadlineTarget, TargetKind, task_target
-from core.task.dependencies import Dependency, standing
+from core.task.dependencies import Dependency, merge_dependencies
 from core.task.labels import capabilities_of
 from core.task.model import Status, Task
 from engine import conflicts, dependents, retrospectives
 from engine.command_context import command_context, referenced_issues
-from engine.dispatch import assign_queue, matters_to_queue, queue_admissions
-from engine.readiness_inputs import surroundings, take_dependencies
+from engine.dispatch import assign_queue, assignment_inputs, queue_admissions
+from engine.readiness_inputs import load_readiness_inputs, save_dependencies
 from engine.session import NoConfiguration, NumberedSignal, Session
 from engine.team_changes import change_team
 
-LOOK = "look"  # the kind of the deadline of a task that depends on something that changed in another repository
+REEVALUATE = "look"  # the kind of the deadline of a task that depends on something that changed in another repository
 
-_NO_SIGN_OF_LIFE = (
+_NOT_AGENT_ACTIVITY = (
     IssueSeen
     | Assigned
     | AgentPollEmpty
@@ -102,7 +102,7 @@ class UnitOfWork:
     async def _decide(self, number: int, signal: Signal) -> tuple[Decision, AsyncIterator[NumberedSignal]]:
         """Decide on a signal and save the decision; also return the signals that it causes, not applied yet."""
         session = self.session
-        before = await session.task(number)
+        before = await session.load_task(number)
         stored = await self._stored_dependencies(number, signal)
         readiness_inputs = await self._readiness_inputs(number, signal, before, stored)
         context = Context(
@@ -117,7 +117,7 @@ class UnitOfWork:
             dependency_results=await self._dependency_results(number, signal),
             team=session.repository.team,
             # Signals that are never a sign of life bring no agent back.
-            failed_agents=frozenset() if isinstance(signal, _NO_SIGN_OF_LIFE) else session.failed_agents(),
+            failed_agents=frozenset() if isinstance(signal, _NOT_AGENT_ACTIVITY) else session.failed_agents(),
             codeowners=session.repository.codeowners,
             agents=tuple(await session.agents()) if _needs_agents(signal) else (),
             command=await self._command_context(number, signal),
@@ -136,8 +136,8 @@ class UnitOfWork:
                 yield caused
         if task is not None:
             concerned = await self._save_dependencies(number, signal, before, stored)
-            if _in_graph(before) != _in_graph(task):
-                await task_queue.update_depths(await session.written(), session.repository.id, [number])
+            if _is_in_graph(before) != _is_in_graph(task):
+                await task_queue.update_depths(await session.flushed_connection(), session.repository.id, [number])
             for caused in await dependents.reevaluate_dependents(session, number, before, task, concerned):
                 yield caused
             for caused in await dependents.release_queued(session, number, before, task):
@@ -163,8 +163,8 @@ class UnitOfWork:
         stored = await dependency_graph.load_dependencies(session.connection, session.repository.id, number)
         results = []
         for reference, dependency in sorted(stored.items()):
-            task = await session.task(int(reference[1:])) if reference.startswith("#") else None
-            results.append(built_on(reference, dependency.finished, task))
+            task = await session.load_task(int(reference[1:])) if reference.startswith("#") else None
+            results.append(dependency_result(reference, dependency.finished, task))
         return tuple(results)
 
     async def _stored_dependencies(self, number: int, signal: Signal) -> Mapping[str, Dependency]:
@@ -180,14 +180,16 @@ class UnitOfWork:
         """Save the dependencies of an issue; return the tasks whose readiness that may change."""
         if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
             return frozenset()
-        dependencies = standing(signal.dependencies, stored)
+        dependencies = merge_dependencies(signal.dependencies, stored)
         if dependencies == stored:
             return frozenset()
         session = self.session
-        return await take_dependencies(await session.written(), session.repository, number, stored, dependencies)
+        return await save_dependencies(
+            await session.flushed_connection(), session.repository, number, stored, dependencies
+        )
 
     async def _readiness_inputs(
-        self, number: int, signal: Signal, task: Task | None, stored: Mapping[str, Dependency]
+        self, number: int, signal: Signal, task: Task | None, existing: Mapping[str, Dependency]
     ) -> ReadinessInputs:
         """Load what readiness depends on; only for signals that evaluate it."""
         if not isinstance(signal, _EVALUATES_READINESS):
@@ -195,15 +197,17 @@ class UnitOfWork:
         session = self.session
         source = signal if isinstance(signal, IssueSeen) else task
         references = referenced_issues(signal) if isinstance(signal, CommandReceived) else ()
-        connection = await session.written()
+        connection = await session.flushed_connection()
         capabilities = capabilities_of(session.policy)
-        return await surroundings(connection, session.repository, number, source, capabilities, stored, references)
+        return await load_readiness_inputs(
+            connection, session.repository, number, source, capabilities, existing, references
+        )
 
     async def _save(self, number: int, before: Task | None, decision: Decision, renew: bool) -> None:
         session, task = self.session, decision.task
         if task is not None and task != before:
             session.save_task(task)
-            session.writes.save_attempts(lines(before, task, session.now))
+            session.writes.save_attempts(attempt_records(before, task, session.now))
             await escalations.save(session.connection, before, task, decision.events, session.now)
         if task is not None and decision.deadlines is not None and (renew or task != before):
             session.writes.replace_deadlines(task_target(number), decision.deadlines)
@@ -220,7 +224,9 @@ class UnitOfWork:
                 await store.count_assignment(session.connection, session.repository.id, effect.agent)
         await session.enqueue_effects(number, *decision.effects)
         review = session.policy.merge.review
-        if task is not None and (before is None or matters_to_queue(before, review) != matters_to_queue(task, review)):
+        if task is not None and (
+            before is None or assignment_inputs(before, review) != assignment_inputs(task, review)
+        ):
             session.changed_tasks.add(number)
 
     async def apply_report(self, report: ConflictReport | RetrospectiveOpened) -> None:
@@ -250,8 +256,8 @@ class UnitOfWork:
         await session.write_audit_log()
         for repository_id, number in sorted(session.neighbours):
             target = DeadlineTarget(TargetKind.DEPENDENT, str(number))
-            session.writes.set_deadline(repository_id, target, LOOK, session.now)
-        await session.written()
+            session.writes.set_deadline(repository_id, target, REEVALUATE, session.now)
+        await session.flushed_connection()
 
 
 def _needs_agents(signal: Signal) -> bool:
@@ -261,9 +267,9 @@ def _needs_agents(signal: Signal) -> bool:
     return isinstance(signal, CommandReceived)
 
 
-def _in_graph(task: Task | None) -> bool:
+def _is_in_graph(task: Task | None) -> bool:
     """Whether the open graph of dependencies contains the task (`dependency_graph.load_open_graph`)."""
-    return task is not None and task.status is not Status.DONE and not task.withdrawn
+    return task is not None and task.status is not Status.DONE and not task.untracked
 
 
 class UnitOfWorkFactory:
@@ -288,8 +294,8 @@ class UnitOfWorkFactory:
         self._view_delay = view_delay
 
     @asynccontextmanager
-    async def on(
-        self, repository_id: int, received_at: datetime | None = None, sending: EffectGroup | None = None
+    async def begin(
+        self, repository_id: int, received_at: datetime | None = None, sending_number: EffectGroup | None = None
     ) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work on one repository; commit it at the end unless an exception leaves it.
 
@@ -301,12 +307,12 @@ class UnitOfWorkFactory:
             row = await repositories.load_repository(connection, repository_id, lock=True)
             if row is None or not row.active:
                 raise NoConfiguration(f"repository {repository_id}")
-            session = Session(connection, row, self.now(), received_at, self._view_delay, sending)
+            session = Session(connection, row, self.now(), received_at, self._view_delay, sending_number)
             unit = UnitOfWork(session)
             yield unit
             await unit.finish()
 
-    async def send(self, repository_id: int, number: int, *effects: Effect) -> None:
+    async def enqueue_effects(self, repository_id: int, number: int, *effects: Effect) -> None:
         """Put effects into the outbox without a decision on a task: an answer where we only observe."""
         writes = PendingWrites(repository_id, self.now())
         for effect in effects:

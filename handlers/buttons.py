@@ -7,7 +7,7 @@ import structlog
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import CheckRun, User
-from core.commands.buttons import COMMAND_OF
+from core.commands.buttons import COMMAND_BY_BUTTON
 from core.effects.base import Comment
 from core.intake.references import parse_branch
 from core.texts.checks import CONFLICT_CHECK
@@ -29,7 +29,12 @@ async def on_button(delivery: Delivery, context: HandlerContext) -> None:
     run = CheckRun.model_validate(delivery.payload["check_run"])
     identifier = str((delivery.payload.get("requested_action") or {}).get("identifier"))
     identity = await context.identity(repository.installation_id)
-    if run.app is None or run.app.id != identity.app_id or run.name != CONFLICT_CHECK or identifier not in COMMAND_OF:
+    if (
+        run.app is None
+        or run.app.id != identity.app_id
+        or run.name != CONFLICT_CHECK
+        or identifier not in COMMAND_BY_BUTTON
+    ):
         log.warning("button_unknown", check=run.name, identifier=identifier)
         return
     user = User.model_validate(delivery.payload["sender"])
@@ -40,7 +45,7 @@ async def on_button(delivery: Delivery, context: HandlerContext) -> None:
     if not tasks:
         await _reject_stale_button(context, repository, run, user, key)
         return
-    name, argument = COMMAND_OF[identifier]
+    name, argument = COMMAND_BY_BUTTON[identifier]
     for number in tasks:  # rarely more than one: two tasks whose pull requests have the same head
         origin_number = await _button_location(context, repository, number)
         await run_commands(
@@ -76,4 +81,4 @@ async def _reject_stale_button(
         return
     comment_number = task.pull.number if task.pull else task.number
     text = stale_button(user.login, run.head_sha, task)
-    await context.work.send(repository.id, task.number, Comment(comment_number, f"answer:{key}", text))
+    await context.work.enqueue_effects(repository.id, task.number, Comment(comment_number, f"answer:{key}", text))

@@ -32,6 +32,6 @@ async def _read_checks(delivery: Delivery, context: HandlerContext, sha: str) ->
         return
     our_app = (await context.identity(repository.installation_id)).app_id
     signal = await read_checks(context.github(repository), repository.full_name, sha, our_app)
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         for number in numbers:
             await unit.apply(number, signal)

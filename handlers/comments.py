@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from adapters.agents.run_results import Answer, read_answer
+from adapters.agents.run_results import RunResult, parse_run_result
 from adapters.database import store
 from adapters.github.convert import actor
 from adapters.github.models import Comment, Issue, User
 from core.commands.parser import ParsedCommand, new_commands, parse_commands
-from core.commands.registry import COMMANDS, WHOLE
+from core.commands.registry import COMMANDS, MULTILINE_COMMANDS
 from core.effects.base import AddReaction
 from core.effects.base import Comment as WriteComment
 from core.signals.base import EscalationAnswered
@@ -22,7 +22,7 @@ from handlers.run_commands import CommandInvocation, CommandOrigin, run_commands
 
 async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
     """A comment was written or edited; in an edited comment only new commands are carried out."""
-    if run_result := read_answer(str(delivery.payload["comment"].get("body") or "")):
+    if run_result := parse_run_result(str(delivery.payload["comment"].get("body") or "")):
         # Checked for every author: an agent's result is not searched for commands.
         if delivery.action == "created":
             await _apply_run_result(delivery, context, run_result)
@@ -47,13 +47,13 @@ async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
     number = await _resolve_task(context, repository.id, issue)
     if number is None and not issue.is_pull_request and is_task(issue.label_names):
         number = await ensure_task(context, repository, issue.number, comment.created_at)
-    if number is None and not any(command.known or command.suggestion for command in commands):
+    if number is None and not any(command.is_known or command.suggestion for command in commands):
         return  # outside a task, an unknown command may be meant for another bot
     if repository.config is None:
         reply = WriteComment(issue.number, f"answer:{comment.id}", no_configuration_text(repository.problems))
-        await context.work.send(repository.id, issue.number, AddReaction(comment.id, "confused"), reply)
+        await context.work.enqueue_effects(repository.id, issue.number, AddReaction(comment.id, "confused"), reply)
         return
-    await context.work.send(repository.id, issue.number, AddReaction(comment.id, "eyes"))
+    await context.work.enqueue_effects(repository.id, issue.number, AddReaction(comment.id, "eyes"))
     invocations = [
         CommandInvocation(command.name, command.argument, f"{comment.id}:{command.key}") for command in commands
     ]
@@ -80,24 +80,24 @@ async def _is_acknowledgement(delivery: Delivery, context: HandlerContext) -> No
     issue = Issue.model_validate(delivery.payload["issue"])
     user = User.model_validate(delivery.payload["sender"])
     number = await _resolve_task(context, repository.id, issue)
-    if number is None or user.type == "Bot" or issue_reader.workers_of(repository, user) is not None:
+    if number is None or user.type == "Bot" or issue_reader.agents_of_user(repository, user) is not None:
         return
     async with context.work.database.autocommit() as connection:
         task = await store.load_task(connection, repository.id, number)
     escalation, stall = (task.escalation, task.stall) if task else (None, None)
-    if (escalation is None or escalation.acknowledged_at) and not (stall and stall.told):
+    if (escalation is None or escalation.acknowledged_at) and not (stall and stall.notified):
         return
     github = context.github(repository)
     role = (
         "none"
-        if escalation and escalation.has_called(user.login)
-        else await issue_reader.role_of(github, repository.full_name, user)
+        if escalation and escalation.has_notified(user.login)
+        else await issue_reader.get_role(github, repository.full_name, user)
     )
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         await unit.apply(number, EscalationAnswered(actor(user), role, "answer"))
 
 
-async def _apply_run_result(delivery: Delivery, context: HandlerContext, run_result: Answer) -> None:
+async def _apply_run_result(delivery: Delivery, context: HandlerContext, run_result: RunResult) -> None:
     """Apply the plan or verdict that a run delivered."""
     repository = await context.repository(delivery)
     if (
@@ -106,7 +106,7 @@ async def _apply_run_result(delivery: Delivery, context: HandlerContext, run_res
         or not run_result.is_genuine(context.result_secrets, repository.id)
     ):
         return
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         await unit.apply(run_result.number, run_result.signal)
 
 
@@ -121,8 +121,8 @@ async def _resolve_task(context: HandlerContext, repository_id: int, issue: Issu
 def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:
     body = delivery.payload["comment"].get("body")
     if delivery.action == "created":
-        return parse_commands(body, COMMANDS, WHOLE)
+        return parse_commands(body, COMMANDS, MULTILINE_COMMANDS)
     if delivery.action == "edited":
         previous_body = delivery.payload.get("changes", {}).get("body", {}).get("from")
-        return new_commands(previous_body, body, COMMANDS, WHOLE)
+        return new_commands(previous_body, body, COMMANDS, MULTILINE_COMMANDS)
     return ()

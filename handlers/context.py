@@ -14,7 +14,7 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub, GitHubClient
 from adapters.github.models import Repository, User
 from engine.agent_health import HealthChecks
-from engine.config_sync import read_configuration
+from engine.config_sync import sync_config
 from engine.forecasts import ForecastService
 from engine.senders import Identity
 from engine.unit_of_work import UnitOfWorkFactory
@@ -72,7 +72,7 @@ class HandlerContext:
                 active=True,
             )
         if stored is None:
-            await read_configuration(
+            await sync_config(
                 self.work,
                 self.client.installation(installation_id),
                 payload_repository.id,

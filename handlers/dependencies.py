@@ -35,6 +35,6 @@ async def on_dependency(delivery: Delivery, context: HandlerContext) -> None:
     github = context.github(repository)
     # The payload does not list the other relations, and may be older than the stored ones.
     issue = await github.get_issue(repository.full_name, number)
-    signal = await issue_reader.issue_seen(database, github, repository, issue, context.forecasts, afresh=True)
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    signal = await issue_reader.make_issue_seen(database, github, repository, issue, context.forecasts, force_read=True)
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         await unit.apply(number, signal)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import Issue, User
-from core.commands.checkboxes import CheckboxCommand, ticked
-from core.commands.registry import at_least
+from core.commands.checkboxes import CheckboxCommand, newly_ticked
+from core.commands.registry import has_role
 from core.effects.base import UpsertDigest
 from engine import issue_reader
 from handlers.context import Delivery, HandlerContext
@@ -23,10 +23,10 @@ async def on_digest_issue(
         return
     if delivery.action == "edited":
         previous_body = ((delivery.payload.get("changes") or {}).get("body") or {}).get("from")
-        commands = ticked(previous_body, issue.body or "") if isinstance(previous_body, str) else ()
+        commands = newly_ticked(previous_body, issue.body or "") if isinstance(previous_body, str) else ()
         if commands:
             await _run_checkbox_commands(delivery, context, repository, sender, commands)
-    async with context.work.on(repository.id) as unit:
+    async with context.work.begin(repository.id) as unit:
         await unit.session.enqueue_effects(0, UpsertDigest())
 
 
@@ -38,8 +38,8 @@ async def _run_checkbox_commands(
     commands: tuple[CheckboxCommand, ...],
 ) -> None:
     # A user without write access cannot edit the bot's issue; if such an event arrives anyway, it is no command.
-    role = await issue_reader.role_of(context.github(repository), repository.full_name, user)
-    if not at_least(role, "write"):
+    role = await issue_reader.get_role(context.github(repository), repository.full_name, user)
+    if not has_role(role, "write"):
         return
     for command in commands:
         async with context.work.database.autocommit() as connection:
@@ -47,6 +47,6 @@ async def _run_checkbox_commands(
         if task is None:
             continue
         # One per tick, and the same if GitHub delivers it again.
-        invocation = CommandInvocation(*command.command, f"tick:{command.word}:{command.task}:{delivery.guid}")
+        invocation = CommandInvocation(*command.command, f"tick:{command.keyword}:{command.task}:{delivery.guid}")
         origin = CommandOrigin(command.task, by_button=True)
         await run_commands(delivery, context, repository, command.task, user, [invocation], origin, role)

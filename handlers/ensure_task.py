@@ -10,7 +10,7 @@ from adapters.github.errors import Gone, NotFound
 from adapters.github.models import PullRequest
 from core.task.labels import is_task
 from engine import issue_reader
-from engine.attribution import named_by, task_of
+from engine.attribution import claimed_issues, find_task
 from handlers.context import HandlerContext
 
 
@@ -36,18 +36,18 @@ async def ensure_task(
     was_open = issue.closed_at is None or issue.closed_at >= event_at
     if issue.is_pull_request or not is_task(issue.label_names) or not was_open:
         return None
-    signal = await issue_reader.issue_seen(
-        database, github, repository, issue, context.forecasts, afresh=True, was_open=was_open
+    signal = await issue_reader.make_issue_seen(
+        database, github, repository, issue, context.forecasts, force_read=True, was_open=was_open
     )
-    async with context.work.on(repository.id) as unit:
+    async with context.work.begin(repository.id) as unit:
         return number if (await unit.apply(number, signal)).task else None
 
 
 async def resolve_task(context: HandlerContext, repository: RepositoryRow, pull: PullRequest) -> int | None:
     """The task that a pull request works on; it is registered if its own event is late."""
-    if (number := await task_of(context.work.database, repository, pull)) is not None:
+    if (number := await find_task(context.work.database, repository, pull)) is not None:
         return number
-    for issue_number in named_by(repository, pull):
+    for issue_number in claimed_issues(repository, pull):
         if await ensure_task(context, repository, issue_number, pull.updated_at):
             return issue_number
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.database import repositories
-from engine.config_sync import read_configuration
+from engine.config_sync import sync_config
 from handlers.context import Delivery, HandlerContext
 
 
@@ -49,4 +49,4 @@ async def _save_repositories(
                 default_branch=repository.default_branch,
                 active=not repository.archived,
             )
-        await read_configuration(context.work, github, repository.id, repository.full_name)
+        await sync_config(context.work, github, repository.id, repository.full_name)

@@ -6,7 +6,7 @@ from adapters.database import audit_log, dependency_graph, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.convert import actor, pull_facts
 from adapters.github.models import Issue, User
-from core.commands.ordering import topics_of_label
+from core.commands.ordering import label_topics
 from core.intake.missed_changes import LabelChange, superseded
 from core.intake.references import parse_branch
 from core.signals.base import PullSeen
@@ -49,7 +49,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
         issue = await github.get_issue(repository.full_name, issue.number)
     label = delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None
     is_added = delivery.action == "labeled"
-    if task and label and not is_own and not topics_of_label(label, repository.config.priorities, added=is_added):
+    if task and label and not is_own and not label_topics(label, repository.config.priorities, added=is_added):
         changed_at = delivered_issue.updated_at
         change = LabelChange(actor(sender), changed_at, label, is_added)
         async with database.autocommit() as connection:
@@ -60,7 +60,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
             label = None
     # The author of an earlier text has not approved the present one.
     is_unchanged = (issue.title, issue.body) == (delivered_issue.title, delivered_issue.body)
-    signal = await issue_reader.issue_seen(
+    signal = await issue_reader.make_issue_seen(
         database,
         github,
         repository,
@@ -73,15 +73,15 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
         sender_is_us=is_own,
         label=label,
         label_added=is_added,
-        afresh=task is None,
-        at=delivered_issue.updated_at,
+        force_read=task is None,
+        occurred_at=delivered_issue.updated_at,
         was_open=delivered_issue.state == "open" or delivery.action == "closed",
     )
     closing_pull = None
     if delivery.action == "closed" and task and task.pull and not task.pull.merged:
         # A merge closes the issue by its closing keyword, and this event may overtake that of the merge.
         closing_pull = await github.get_pull(repository.full_name, task.pull.number)
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         if closing_pull is not None:
             branch = parse_branch(closing_pull.head.ref)
             attempt = branch[1] if branch else None
@@ -91,7 +91,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
 
 async def _update_dependents(context: HandlerContext, repository: RepositoryRow, issue: Issue) -> None:
     """A task can depend on an issue that is no task."""
-    async with context.work.on(repository.id) as unit:
+    async with context.work.begin(repository.id) as unit:
         dependents = await dependency_graph.update_dependency(
             unit.session.connection, repository, issue.number, issue.state == "closed"
         )

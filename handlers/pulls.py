@@ -8,8 +8,8 @@ from adapters.github.models import PullRequest, User
 from core.signals.base import AgentSeen
 from core.task.model import SessionState
 from engine import conflicts
-from engine.attribution import pull_seen
-from engine.config_sync import check_configuration
+from engine.attribution import read_pull_seen
+from engine.config_sync import check_config_pull
 from handlers.context import Delivery, HandlerContext
 from handlers.ensure_task import resolve_task
 
@@ -24,7 +24,7 @@ async def on_pull_request(delivery: Delivery, context: HandlerContext) -> None:
         return
     pull = PullRequest.model_validate(delivery.payload["pull_request"])
     if delivery.action in _NEW_CONTENT:
-        await check_configuration(context.work, context.github(repository), repository.id, repository.full_name, pull)
+        await check_config_pull(context.work, context.github(repository), repository.id, repository.full_name, pull)
     if repository.config is None:
         return
     sender = User.model_validate(delivery.payload["sender"])
@@ -36,14 +36,14 @@ async def on_pull_request(delivery: Delivery, context: HandlerContext) -> None:
         pull = await context.github(repository).get_pull(repository.full_name, pull.number)
     if number is None:
         # It has no task, but it is compared with pull requests that have one.
-        async with context.work.on(repository.id, delivery.received_at) as unit:
+        async with context.work.begin(repository.id, delivery.received_at) as unit:
             await unit.apply_all(await conflicts.save_pull(unit.session, pull_facts(pull), None))
         return
     is_closed_by_us = delivery.action == "closed" and await context.is_own_user(repository, sender)
-    signal = await pull_seen(context.github(repository), repository, number, pull, closed_by_us=is_closed_by_us)
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    signal = await read_pull_seen(context.github(repository), repository, number, pull, closed_by_us=is_closed_by_us)
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         task = (await unit.apply(number, signal)).task
         is_task_pull = task is not None and task.pull is not None and task.pull.number == pull.number
-        if delivery.action == "review_requested" and signal.workers and is_task_pull and task and task.lease:
+        if delivery.action == "review_requested" and signal.agent_names and is_task_pull and task and task.lease:
             # An agent that cannot mark its draft as ready reports the end of its work this way.
             await unit.apply(number, AgentSeen(task.lease.attempt, SessionState.DELIVERED, pull.updated_at))

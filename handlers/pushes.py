@@ -14,7 +14,7 @@ from core.intake.references import parse_branch
 from core.signals.base import AgentSeen
 from core.task.model import SessionState, Status, Task
 from engine import conflicts, issue_reader
-from engine.config_sync import read_configuration
+from engine.config_sync import sync_config
 from handlers.context import Delivery, HandlerContext
 
 
@@ -26,23 +26,23 @@ async def on_push(delivery: Delivery, context: HandlerContext) -> None:
         return
     branch = ref.removeprefix("refs/heads/")
     if branch == repository.default_branch and _touches_configuration(delivery):
-        await read_configuration(context.work, context.github(repository), repository.id, repository.full_name)
+        await sync_config(context.work, context.github(repository), repository.id, repository.full_name)
     if repository.config is None:
         return
     attempt_branch = parse_branch(branch)
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         if attempt_branch:
             # A push to an attempt's branch shows work, long before there is a pull request.
             number, attempt = attempt_branch
-            await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, pushed=True))
+            await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, from_push=True))
         active_tasks = await store.tasks_with_status(
-            await unit.session.written(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
+            await unit.session.flushed_connection(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
         )
         pushing_agents = (
-            issue_reader.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
+            issue_reader.agents_of_user(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
         )
         if not attempt_branch and (task := _working_task(active_tasks, pushing_agents, branch)):
-            signal = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)
+            signal = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, from_push=True)
             await unit.apply(task.number, signal)
         await unit.apply_all(await conflicts.update_base(unit.session, branch, str(delivery.payload["after"])))
 

@@ -26,7 +26,7 @@ async def on_issue_edited(
         return
     if not await issue_reader.can_write(context.github(repository), repository.full_name, sender):
         return
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         await retrospectives.open_ticked_tasks(unit.session, issue.number, items, actor(sender))
 
 
@@ -39,9 +39,9 @@ async def on_comment(delivery: Delivery, context: HandlerContext) -> None:
     if repository is None or repository.config is None:
         return
     comment = Comment.model_validate(delivery.payload["comment"])
-    agents = issue_reader.workers_of(repository, comment.user)
+    agents = issue_reader.agents_of_user(repository, comment.user)
     # A user who edits an agent's comment would answer for the agent.
     if not agents or comment.user is None or comment.user.id != User.model_validate(delivery.payload["sender"]).id:
         return
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         await retrospectives.save_answer(unit.session, issue.number, agents, comment.body, comment.user.login)

@@ -10,7 +10,7 @@ from adapters.github.models import PullRequest, Review
 from core.handoff.feedback import LineComment
 from core.signals.base import ReviewSeen
 from engine import issue_reader
-from engine.attribution import pull_seen
+from engine.attribution import read_pull_seen
 from handlers.context import Delivery, HandlerContext
 from handlers.ensure_task import resolve_task
 
@@ -36,12 +36,12 @@ async def on_review(delivery: Delivery, context: HandlerContext) -> None:
         can_write=await issue_reader.can_write(context.github(repository), repository.full_name, review.user),
         state=state,
         body=review.body or "",
-        workers=issue_reader.workers_of(repository, review.user),
+        agent_names=issue_reader.agents_of_user(repository, review.user),
         submitted_at=review.submitted_at,
         pull_updated_at=pull.updated_at,
         comments=await _comments(context, repository, pull.number, review.id) if state == "changes_requested" else (),
     )
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         await unit.apply(number, signal)
 
 
@@ -58,8 +58,8 @@ async def _update_pull(
     if stored_pull is None or (stored_pull.head_sha != review.commit_id and not stored_pull.merged):
         github = context.github(repository)
         current_pull = await github.get_pull(repository.full_name, pull.number)
-        signal = await pull_seen(github, repository, number, current_pull)
-        async with context.work.on(repository.id) as unit:
+        signal = await read_pull_seen(github, repository, number, current_pull)
+        async with context.work.begin(repository.id) as unit:
             await unit.apply(number, signal)
     return number
 

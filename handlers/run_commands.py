@@ -10,7 +10,7 @@ from adapters.database.deliveries import update_delivery
 from adapters.database.repositories import RepositoryRow
 from adapters.github.convert import actor
 from adapters.github.models import User
-from core.commands.registry import COMMANDS, at_least
+from core.commands.registry import COMMANDS, has_role
 from core.signals.base import CommandReceived, IssueFacts
 from engine import issue_reader
 from handlers.context import Delivery, HandlerContext
@@ -51,15 +51,17 @@ async def run_commands(
     `role` is the permission if it was just read.
     """
     github = context.github(repository)
-    role = role or await issue_reader.role_of(github, repository.full_name, user)
+    role = role or await issue_reader.get_role(github, repository.full_name, user)
     needs_health = any(invocation.name == "agents" and not invocation.argument for invocation in invocations)
-    health = await context.health_checks.of(repository) if needs_health else {}
+    health = await context.health_checks.check_all(repository) if needs_health else {}
     referenced_issues = {}
     for invocation in invocations:
-        if invocation.name == "depends" and at_least(role, COMMANDS["depends"].role):
-            issues = await issue_reader.named_issues(context.work.database, github, repository, invocation.argument)
+        if invocation.name == "depends" and has_role(role, COMMANDS["depends"].role):
+            issues = await issue_reader.resolve_references(
+                context.work.database, github, repository, invocation.argument
+            )
             referenced_issues[invocation.key] = issues
-    async with context.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
         for invocation in invocations:
             await unit.apply(
                 task_number,
@@ -71,12 +73,12 @@ async def run_commands(
                     permission=role,
                     key=invocation.key,
                     comment_id=origin.comment_id,
-                    workers=issue_reader.workers_of(repository, user),
-                    probed=health,
-                    issues=referenced_issues.get(invocation.key, {}),
+                    agent_names=issue_reader.agents_of_user(repository, user),
+                    health=health,
+                    referenced_issues=referenced_issues.get(invocation.key, {}),
                     issue=origin.issue if invocation.name == "task" else None,
-                    at=origin.given_at,
-                    pressed=origin.by_button,
+                    occurred_at=origin.given_at,
+                    from_button=origin.by_button,
                 ),
             )
         # In the same transaction: a command must not be applied twice.

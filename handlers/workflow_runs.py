@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.agents.actions import identify, news_of
+from adapters.agents.actions import task_of_run, to_signal
 from adapters.database import store
 from adapters.github.models import WorkflowRun
 from core.signals.base import Signal
@@ -18,7 +18,7 @@ async def on_workflow_run(delivery: Delivery, context: HandlerContext) -> None:
     if repository is None or repository.config is None:
         return
     workflow_run = WorkflowRun.model_validate(delivery.payload["workflow_run"])
-    attempt_id = identify(workflow_run)
+    attempt_id = task_of_run(workflow_run)
     if attempt_id is None:
         return
     number, attempt = attempt_id
@@ -31,6 +31,6 @@ async def on_workflow_run(delivery: Delivery, context: HandlerContext) -> None:
         results = await attempt_results(
             context.work.database, context.github(repository), repository, task, attempt, context.result_secrets
         )
-    async with context.work.on(repository.id, delivery.received_at) as unit:
-        for signal in (*results, news_of(workflow_run, attempt)):
+    async with context.work.begin(repository.id, delivery.received_at) as unit:
+        for signal in (*results, to_signal(workflow_run, attempt)):
             await unit.apply(number, signal)

@@ -12,12 +12,12 @@
 By then the App's webhook was called. At `hub.url` the App can do what it can do at GitHub's API.
 """
 
-from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.scripted_result import ScriptedResult
 from sandbox.clock import Clock, ManualClock, RealClock
 from sandbox.errors import ApiError
 from sandbox.faults.plan import FaultPlan
 from sandbox.http.openapi_check import Contract
-from sandbox.http.rate_limits import RateLimits
+from sandbox.http.rate_limits import RateLimitSettings
 from sandbox.sandbox import Sandbox
 from sandbox.state.deliveries import Delivery
 from sandbox.state.requests import RequestRecord
@@ -25,13 +25,13 @@ from sandbox.state.requests import RequestRecord
 __all__ = [
     "ApiError",
     "Clock",
-    "Conclusion",
     "Contract",
     "Delivery",
     "FaultPlan",
     "ManualClock",
-    "RateLimits",
+    "RateLimitSettings",
     "RealClock",
     "RequestRecord",
     "Sandbox",
+    "ScriptedResult",
 ]

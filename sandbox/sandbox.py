@@ -22,7 +22,7 @@ from sandbox.clock import Clock, RealClock
 from sandbox.faults.plan import FaultPlan
 from sandbox.http.openapi_check import Contract
 from sandbox.http.pipeline import Server
-from sandbox.http.rate_limits import RateLimits, UsageCounter
+from sandbox.http.rate_limits import RateLimitSettings, UsageCounter
 from sandbox.idle import IdleTracker, PendingWork, current_work
 from sandbox.services import apps, installations, repositories, tokens
 from sandbox.state.accounts import Account, App, Manifest, Organisation, Role, User
@@ -46,14 +46,14 @@ class Sandbox:
         *,
         clock: Clock | None = None,
         contract: Contract | None = None,
-        limits: RateLimits | None = None,
+        limits: RateLimitSettings | None = None,
         port: int = 0,
     ) -> None:
         self.root = root
         self.clock = clock or RealClock()
         self.random = random.Random(20_260_302)  # noqa: S311 - the same ids in every run, no secrets
         self.contract = contract
-        self.limits = limits or RateLimits()
+        self.limits = limits or RateLimitSettings()
         self.usage_counter = UsageCounter(self.limits)
         self.faults = FaultPlan()
         self.idle_tracker = IdleTracker()
@@ -398,7 +398,7 @@ class Sandbox:
     def bring_runner_online(self, label: str) -> None:
         """Bring a runner with this label online; the jobs that waited for it start."""
         self.offline_labels.discard(label)
-        self.actions.look_for_work()
+        self.actions.start_waiting_jobs()
 
     def set_ci_script(self, repository: Repository, script: CiScript | None) -> None:
         """Let a function decide the result of a repository's workflow runs, instead of running their steps."""

@@ -16,7 +16,7 @@ from core.effects.priority import SendPriority
 from core.signals.base import DeadlineDue, DependencyChanged, Signal
 from core.task.deadlines import DeadlineKind, DeadlineTarget, TargetKind, task_target
 from engine import issue_reader, retrospectives
-from engine.config_sync import DIGEST, RECONCILE, REPOSITORY, WHOLE
+from engine.config_sync import DIGEST, FULL_RECONCILE, RECONCILE, REPOSITORY
 from engine.error_policy import next_poll_at, policy_for
 from engine.forecasts import ForecastService
 from engine.session import NoConfiguration
@@ -46,7 +46,7 @@ async def handle_deadline(
     """
     try:
         if target == REPOSITORY and kind == RECONCILE:
-            await _run_reconcile(work, client, forecasts, repository_id, payload == WHOLE)
+            await _run_reconcile(work, client, forecasts, repository_id, payload == FULL_RECONCILE)
         elif target.kind == TargetKind.RETROSPECTIVE:
             await _start_retrospective(work, repository_id)
         elif target == REPOSITORY and kind == DIGEST:
@@ -89,14 +89,14 @@ async def _run_reconcile(
 async def _start_retrospective(work: UnitOfWorkFactory, repository_id: int) -> None:
     """Tasks were done: check whether a retrospective is due."""
     with contextlib.suppress(NoConfiguration):
-        async with work.on(repository_id) as unit:
+        async with work.begin(repository_id) as unit:
             await retrospectives.hold_if_due(unit.session)
 
 
 async def _update_digest(work: UnitOfWorkFactory, repository_id: int) -> None:
     """Update the digest, once however many were missed; in the quiet hours it waits for their end."""
     with contextlib.suppress(NoConfiguration):  # a new configuration starts it again
-        async with work.on(repository_id) as unit:
+        async with work.begin(repository_id) as unit:
             progress = unit.session.policy.digest
             if not progress.enabled:
                 return
@@ -104,20 +104,20 @@ async def _update_digest(work: UnitOfWorkFactory, repository_id: int) -> None:
             next_at = progress.quiet_hours_end(unit.session.now) if is_quiet else progress.next_due_at(unit.session.now)
             unit.session.set_deadline(REPOSITORY, DIGEST, next_at)
             if not is_quiet:
-                await unit.session.enqueue_effects(0, UpsertDigest(tells=True))
+                await unit.session.enqueue_effects(0, UpsertDigest(notifies_channels=True))
 
 
 async def _reassign_queue(work: UnitOfWorkFactory, repository_id: int) -> None:
     """An agent that took no work for a while takes some now: assign the queue again."""
     with contextlib.suppress(NoConfiguration):  # there is no queue; a new configuration restarts it
-        async with work.on(repository_id) as unit:
+        async with work.begin(repository_id) as unit:
             await unit.assign_queue()
 
 
 async def _reevaluate_task(work: UnitOfWorkFactory, repository_id: int, number: int) -> None:
     """A dependency of this task in another repository changed."""
     with contextlib.suppress(NoConfiguration):
-        async with work.on(repository_id) as unit:
+        async with work.begin(repository_id) as unit:
             await unit.apply(number, DependencyChanged(number))
 
 
@@ -139,15 +139,15 @@ async def _handle_task_deadline(
             github = client.installation(row.installation_id)
             try:
                 issue = await github.get_issue(row.full_name, number)
-                signals.append(await issue_reader.issue_seen(work.database, github, row, issue, forecasts))
+                signals.append(await issue_reader.make_issue_seen(work.database, github, row, issue, forecasts))
             except GitHubError as error:
                 if policy_for(error).is_transient:
                     raise
                 # The issue was deleted, moved, or is not readable: the deadline is still applied.
-    if kind == DeadlineKind.CALL:
+    if kind == DeadlineKind.ESCALATION:
         signals += await read_reactions(work, client, repository_id, number)
     try:
-        async with work.on(repository_id) as unit:
+        async with work.begin(repository_id) as unit:
             for signal in signals:
                 await unit.apply(number, signal)
             await unit.apply(number, DeadlineDue(kind, attempt))

@@ -33,7 +33,7 @@ async def read_reactions(
     github = client.installation(row.installation_id)
     answers: dict[int, EscalationAnswered] = {}
     try:
-        for comment in reversed(escalation.comments):
+        for comment in reversed(escalation.comment_ids):
             for reaction in await github.list_comment_reactions(row.full_name, comment):
                 user = reaction.user
                 if (
@@ -43,12 +43,12 @@ async def read_reactions(
                     or user.type == "Bot"
                 ):
                     continue
-                if len(answers) == MAX_PEOPLE or issue_reader.workers_of(row, user) is not None:
+                if len(answers) == MAX_PEOPLE or issue_reader.agents_of_user(row, user) is not None:
                     continue
                 role = (
                     "none"
-                    if escalation.has_called(user.login)
-                    else await issue_reader.role_of(github, row.full_name, user)
+                    if escalation.has_notified(user.login)
+                    else await issue_reader.get_role(github, row.full_name, user)
                 )
                 answers[user.id] = EscalationAnswered(actor(user), role, "reaction")
     except GitHubError as error:

@@ -23,12 +23,12 @@ from adapters.github.models import Issue
 from adapters.github.models.graphql import IssueNode
 from core.decide.issues import text_digest
 from core.intake.missed_changes import LabelChange
-from core.signals.base import gone
+from core.signals.base import deleted_issue
 from core.task.dependencies import Dependency, Source
-from core.task.labels import TASK, closest_label, is_task, with_status
+from core.task.labels import TASK_LABEL, closest_label, is_task, with_status
 from core.task.model import Task
 from engine import issue_reader, issue_timeline
-from engine.config_sync import read_configuration
+from engine.config_sync import sync_config
 from engine.forecasts import ForecastService
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.reconcile_pulls import reconcile_pulls
@@ -82,7 +82,7 @@ async def reconcile(
     async with work.database.autocommit() as connection:
         read_at = await repositories.config_read_at(connection, row.id)
     if read_at is None or work.now() - read_at >= CONFIG_MAX_AGE:
-        await read_configuration(work, github, row.id, row.full_name)
+        await sync_config(work, github, row.id, row.full_name)
     async with work.database.autocommit() as connection:
         config_sha = await repositories.config_sha(connection, row.id)
         current_row = await repositories.load_repository(connection, row.id)
@@ -92,7 +92,7 @@ async def reconcile(
         graph_queries = await ReferenceResolver.load(connection, current_row)
     listed: set[int] = set()
     diff_count = 0
-    async for nodes in github.list_open_issues(row.full_name, TASK):
+    async for nodes in github.list_open_issues(row.full_name, TASK_LABEL):
         states = {node.number: _github_state(node, graph_queries) for node in nodes if node.number != digest_number}
         listed |= states.keys()
         diff_count += await _reconcile_issues(work, github, forecasts, current_row, graph_queries, states, full=full)
@@ -101,16 +101,18 @@ async def reconcile(
     if unlisted:
         diff_count += await _reconcile_unlisted(work, github, forecasts, current_row, graph_queries, unlisted)
     pulls = await reconcile_pulls(work, github, forecasts, current_row)
-    async with work.on(row.id) as unit:  # under its lock: no dependency changes meanwhile
+    async with work.begin(row.id) as unit:  # under its lock: no dependency changes meanwhile
         # A changed configuration may have an agent for a waiting task, although no task has changed.
         await unit.assign_queue()
-        await task_queue.update_depths(await unit.session.written(), row.id)
+        await task_queue.update_depths(await unit.session.flushed_connection(), row.id)
         # If the job that sends waiting effects was lost, this continues it.
-        unsent = await store.unsent_numbers(await unit.session.written(), row.id, unit.session.now)
-        await work.jobs.defer_all(await unit.session.written(), [send_job(row.id, *group) for group in unsent])
+        unsent = await store.unsent_numbers(await unit.session.flushed_connection(), row.id, unit.session.now)
+        await work.jobs.defer_all(
+            await unit.session.flushed_connection(), [send_job(row.id, *group) for group in unsent]
+        )
         if full:
             await repositories.save_policy_fingerprint(
-                await unit.session.written(), row.id, work.policy_fingerprint, config_sha
+                await unit.session.flushed_connection(), row.id, work.policy_fingerprint, config_sha
             )
     log.info("reconciled", repository=row.full_name, issues=len(listed), differing=diff_count, pulls=pulls)
 
@@ -149,10 +151,10 @@ async def _reconcile_unlisted(
         except (NotFound, Gone):
             is_gone = True
         if is_gone:
-            async with work.on(row.id) as unit:
-                task = await unit.session.task(number)
+            async with work.begin(row.id) as unit:
+                task = await unit.session.load_task(number)
                 if task is not None:
-                    await unit.apply(number, gone(task))
+                    await unit.apply(number, deleted_issue(task))
             diff_count += 1
     return diff_count
 
@@ -238,12 +240,14 @@ def _diff(
         label_priority for label in issue.label_names if (label_priority := closest_label(label, priority_labels))
     }
     labels_differ = not with_status(issue.label_names, task)
-    state_differs = task.withdrawn or not is_task(issue.label_names) or (issue.state == "open") is not task.issue_open
+    state_differs = task.untracked or not is_task(issue.label_names) or (issue.state == "open") is not task.issue_open
     needs_update = state_differs or text_digest(issue.title, issue.body or "") != task.text_digest
-    if task.is_open and not task.withdrawn:
+    if task.is_open and not task.untracked:
         dependencies = stored.dependencies.get(issue.number, {})
         native_sources = {
-            reference: dependency.source for reference, dependency in dependencies.items() if dependency.source.native
+            reference: dependency.source
+            for reference, dependency in dependencies.items()
+            if dependency.source.is_native
         }
         relations = github_state.relations
         needs_update |= (
@@ -273,7 +277,7 @@ async def _apply_issue(
         issue, relations = await github.get_issue(row.full_name, issue.number), None
     # The author of the issue counts for a text that was not judged yet; a known text keeps its approval.
     author = issue.user if task is None else None
-    signal = await issue_reader.issue_seen(
+    signal = await issue_reader.make_issue_seen(
         work.database,
         github,
         row,
@@ -281,9 +285,9 @@ async def _apply_issue(
         forecasts,
         sender=author,
         sender_can_write=author is not None and await issue_reader.can_write(github, row.full_name, author),
-        afresh=relations is None,
-        relations=relations,
-        deeds=changes,
+        force_read=relations is None,
+        native_dependencies=relations,
+        missed_changes=changes,
     )
-    async with work.on(row.id) as unit:
+    async with work.begin(row.id) as unit:
         await unit.apply(issue.number, signal)

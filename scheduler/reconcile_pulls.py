@@ -19,7 +19,7 @@ from core.task.model import ChecksState, Pull, Status, Task
 from core.texts import CONFIG_CHECK, DONE_CHECK
 from core.texts.checks import CONFLICT_CHECK
 from engine import conflicts
-from engine.attribution import pull_seen, task_of
+from engine.attribution import find_task, read_pull_seen
 from engine.forecasts import ForecastService
 from engine.unit_of_work import UnitOfWorkFactory
 
@@ -71,10 +71,10 @@ def _differs(pull: PullRequest, stored: SaveResult | None, task: Task | None) ->
 
 
 async def _apply_pull(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow, pull: PullRequest) -> None:
-    number = await task_of(work.database, row, pull)
-    signal = await pull_seen(github, row, number, pull) if number is not None else None
-    async with work.on(row.id) as unit:
-        if number is None or signal is None or await unit.session.task(number) is None:
+    number = await find_task(work.database, row, pull)
+    signal = await read_pull_seen(github, row, number, pull) if number is not None else None
+    async with work.begin(row.id) as unit:
+        if number is None or signal is None or await unit.session.load_task(number) is None:
             await unit.apply_all(await conflicts.save_pull(unit.session, pull_facts(pull), None))
         else:
             await unit.apply(number, signal)
@@ -91,7 +91,7 @@ async def _read_checks(work: UnitOfWorkFactory, row: RepositoryRow, survey: Pull
         if task.status is Status.REVIEW and task.pull and _checks_changed(task.pull, check_results)
     ]
     if effects:
-        async with work.on(row.id) as unit:
+        async with work.begin(row.id) as unit:
             for effect in effects:
                 await unit.session.enqueue_effects(effect.number, effect)
 
@@ -103,7 +103,7 @@ def _checks_changed(pull: Pull, check_results: dict[tuple[int, str], bool | None
 
 def _has_other_base(open_pull: OpenPull, sha: str) -> bool:
     """Whether its task received another base SHA, and so would ignore a comparison with this one."""
-    return open_pull.base_said not in (None, sha)
+    return open_pull.reported_base_sha not in (None, sha)
 
 
 async def _compare_branches(
@@ -115,7 +115,7 @@ async def _compare_branches(
     bases = {open_pull.base for open_pull in pulls_by_number.values()}
     head = heads.get(row.default_branch)
     is_mirror_stale = head is not None and forecasts is not None and await forecasts.head_sha(row) != head
-    async with work.on(row.id) as unit:
+    async with work.begin(row.id) as unit:
         # The comparison shows on each pull request if its base no longer exists.
         for base, sha in heads.items():
             base_pulls = [open_pull for open_pull in pulls_by_number.values() if open_pull.base == base]

@@ -150,7 +150,9 @@ async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webho
         await app.redeliver(webhook.delivery_id)
     except Exception as error:
         policy = policy_for(error)
-        if not policy.counts or isinstance(error, Unauthorised):  # it was not done, and the delivery is not the cause
+        if not policy.counts_attempt or isinstance(
+            error, Unauthorised
+        ):  # it was not done, and the delivery is not the cause
             async with work.database.autocommit() as connection:
                 await redeliveries.record_request(connection, webhook.guid, webhook.attempts, work.now())
             raise
@@ -163,7 +165,7 @@ async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webho
             "redelivery_retry_scheduled",
             delivery=webhook.guid,
             error=str(error),
-            exc_info=error if policy.ours else None,
+            exc_info=error if policy.is_bug else None,
         )
 
 

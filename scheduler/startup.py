@@ -8,7 +8,7 @@ from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from core.clock import Clock
-from engine.config_sync import RECONCILE, REPOSITORY, WHOLE
+from engine.config_sync import FULL_RECONCILE, RECONCILE, REPOSITORY
 from engine.error_policy import next_poll_at, policy_for
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.prune import PRUNE, SERVICE_TARGET
@@ -80,6 +80,6 @@ async def _save_repositories(work: UnitOfWorkFactory, client: GitHubClient, inst
             if not repository.archived:
                 stored = await repositories.load_repository(connection, repository.id)
                 is_unchanged = stored is not None and stored.policy_fingerprint == work.policy_fingerprint != ""
-                payload = {} if is_unchanged else WHOLE
+                payload = {} if is_unchanged else FULL_RECONCILE
                 await store.set_deadline(connection, repository.id, REPOSITORY, RECONCILE, work.now(), payload=payload)
     return len(listed)

@@ -8,7 +8,7 @@ import structlog
 
 from adapters.database.jobs import JobQueue
 from core.clock import Clock
-from engine.clock import CommonClock
+from engine.clock import SyncedClock
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.downtime import extend_deadlines_after_downtime
 from scheduler.sweep import sweep
@@ -37,8 +37,8 @@ async def run_scheduler(work: UnitOfWorkFactory, clock: Clock, interval_seconds:
     """
     while True:
         try:
-            if isinstance(clock, CommonClock):
-                await clock.agree()
+            if isinstance(clock, SyncedClock):
+                await clock.sync()
             await extend_deadlines_after_downtime(work)
             await sweep(work)
             await retry_stalled_jobs(work.jobs)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import aiohttp
 
 from adapters.agents import Services
-from adapters.agents.actions import news_of
+from adapters.agents.actions import to_signal
 from adapters.database.codec import effect_from_json, effect_to_json
 from adapters.github.models import WorkflowRun
 from config.repository import RepositoryConfig
@@ -172,12 +172,12 @@ def conflicting_pull(
     opened = NOW - timedelta(hours=1) if first else NOW + timedelta(hours=1)
     values: dict[str, Any] = {
         "sha": OTHER_SHA,
-        "why": "It was opened later.",
+        "reason": "It was opened later.",
         "files": (FileConflict("shop/a.py"),),
         **changes,
     }
     return ConflictingPull(
-        pull, task, branch=f"task/{task}-1", who="codex", opened_at=opened, first=first, waits=waits, **values
+        pull, task, branch=f"task/{task}-1", owner="codex", opened_at=opened, is_older=first, precedence=waits, **values
     )
 
 
@@ -230,7 +230,7 @@ class Story:
             capabilities=frozenset(c for a in self.policy.agents.values() for c in a.capabilities),
             graph=self.graph,
             dependencies=self.dependencies,
-            twins=self.duplicates,
+            duplicates=self.duplicates,
             sources=self.sources,
         )
         return Context(
@@ -313,7 +313,7 @@ class Story:
     def file_ready_task(self, **changes: Any) -> Story:
         """A maintainer files a task that is ready."""
         self.see_issue(**changes)
-        assert self.task.status is Status.READY, self.task.missing
+        assert self.task.status is Status.READY, self.task.readiness_problems
         return self
 
     # What happens to its attempts
@@ -336,7 +336,7 @@ class Story:
         workflow_run = SimpleNamespace(
             id=run_id, status=status, conclusion=conclusion, html_url=url, updated_at=self.now
         )
-        self.apply(news_of(cast(WorkflowRun, workflow_run), attempt))
+        self.apply(to_signal(cast(WorkflowRun, workflow_run), attempt))
         return self
 
     def see_pull(self, number: int = 7, attempt: int | None = 0, can_write: bool = True, **changes: Any) -> Decision:

@@ -26,23 +26,23 @@ def assert_invariants(task: Task, config: RepositoryConfig) -> None:
         assert task.lease.attempt not in numbers
         assert task.lease.attempt == task.attempt or task.status is Status.REVIEW
         assert task.status is Status.IN_PROGRESS or (task.status, task.lease.role) == (Status.REVIEW, Role.IMPLEMENT)
-    if task.review:
+    if task.review_lease:
         assert task.status is Status.REVIEW
-        assert (task.review.role, task.review.attempt) == (Role.REVIEW, task.attempt)
-        assert task.lease is None or task.lease.agent != task.review.agent, "no agent reviews its own work"
+        assert (task.review_lease.role, task.review_lease.attempt) == (Role.REVIEW, task.attempt)
+        assert task.lease is None or task.lease.agent != task.review_lease.agent, "no agent reviews its own work"
     if task.status is Status.IN_PROGRESS:
         assert task.lease
     if task.status is Status.REVIEW:
         assert task.pull
     if task.status in (Status.PENDING, Status.READY):
         assert task.pull is None
-        assert bool(task.missing) == (task.status is Status.PENDING)
+        assert bool(task.readiness_problems) == (task.status is Status.PENDING)
     if task.status is Status.READY:
         assert task.issue_open
         assert task.approved_digest == task.text_digest
     kinds = {deadline.kind for deadline in deadlines_of(task, config.timeouts)}
     assert bool(kinds) == (task.status is not Status.DONE)
-    is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not (task.held and task.held.paused)
+    is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not (task.hold and task.hold.is_paused)
     assert (DeadlineKind.STALL in kinds) == is_active, "a task in progress may stall, with any holder"
     if task.stall:
         assert is_active

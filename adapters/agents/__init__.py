@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.agents.actions import ActionsAdapter
-from adapters.agents.base import AgentAdapter, CannotStart, RepositoryContext, Services, Started, Unavailable
+from adapters.agents.base import AgentAdapter, CannotStart, RepositoryContext, Services, StartResult, Unavailable
 from adapters.agents.copilot import CopilotAdapter
 from adapters.agents.http import HttpAdapter
 from adapters.agents.mention import MentionAdapter
@@ -17,4 +17,4 @@ ADAPTERS: dict[str, AgentAdapter] = {
     "pull": PullAdapter(),
 }
 
-__all__ = ["ADAPTERS", "AgentAdapter", "CannotStart", "RepositoryContext", "Services", "Started", "Unavailable"]
+__all__ = ["ADAPTERS", "AgentAdapter", "CannotStart", "RepositoryContext", "Services", "StartResult", "Unavailable"]

@@ -30,9 +30,9 @@ class Services:
     http: aiohttp.ClientSession
     keys: Mapping[str, SecretStr]
     urls: Mapping[str, str] = field(default_factory=dict)  # of presets
-    internal: bool = False  # whether agents with a `url` may be on internal addresses
-    person: UserClient | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
-    answers: tuple[SecretStr, ...] = ()  # authenticate the results of runs; the first one makes new keys
+    allows_internal_urls: bool = False  # whether agents with a `url` may be on internal addresses
+    user_client: UserClient | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
+    result_secrets: tuple[SecretStr, ...] = ()  # authenticate the results of runs; the first one makes new keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class RepositoryContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartResult:
     """The start call was accepted: the session by which the work is found again, where there is one, and its page."""
 
     session: str | None = None
@@ -68,19 +68,21 @@ class Unavailable(Exception):
     `until` (aware) is when it may be asked again; None leaves that to the bot.
     """
 
-    def __init__(self, reason: str, until: datetime | None = None) -> None:
+    def __init__(self, reason: str, retry_at: datetime | None = None) -> None:
         super().__init__(reason)
-        self.until = until
+        self.retry_at = retry_at
 
 
 class AgentAdapter(Protocol):
     """What the bot asks of an agent."""
 
-    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, context: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """What prevents the agent from being started here, in words a person can act on; empty if nothing does."""
         ...
 
-    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(
+        self, context: RepositoryContext, spec: AgentBase, effect: StartAgent, *, is_retry: bool
+    ) -> StartResult:
         """Start the agent on the sealed packet; `again` if an earlier call's result is unknown: look first.
 
         Returning proves only that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
@@ -88,20 +90,20 @@ class AgentAdapter(Protocol):
         """
         ...
 
-    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, context: RepositoryContext, spec: AgentBase, effect: PollAgent) -> AgentSeen | None:
         """The state of the attempt; None if there is no trace of it.
 
         Raises `Unavailable` if the agent cannot continue for lack of credit, or what the client raises.
         """
         ...
 
-    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
+    async def send_message(self, context: RepositoryContext, spec: AgentBase, effect: MessageAgent) -> bool:
         """Send `order.text` to a working agent; False if it receives no messages or is not there.
 
         If an earlier call's result is unknown it is sent again: twice is better than never.
         """
         ...
 
-    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, context: RepositoryContext, spec: AgentBase, effect: CancelAgent) -> None:
         """Ask the agent to stop; no error if it already has."""
         ...

@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from adapters.agents.base import CannotStart, RepositoryContext, Started
-from adapters.agents.handoff_comments import pulls_of, second, steering_key, write_once, write_pages
+from adapters.agents.base import CannotStart, RepositoryContext, StartResult
+from adapters.agents.handoff_comments import (
+    list_agent_pulls,
+    message_key,
+    truncate_to_second,
+    write_handoff_pages,
+    write_once,
+)
 from adapters.github.errors import Forbidden, GitHubError, Gone, Invalid, NotFound, RateLimited, Unauthorised
 from adapters.github.models import IssueEvent, PullRequest, User
 from adapters.github.user_client import UserClient
@@ -26,8 +32,8 @@ LOGIN = load_families()["copilot"].login  # by which it is assigned
 MENTION = "@copilot"  # by which it is spoken to below its own pull request
 INSTRUCTIONS_LIMIT = 20_000  # characters of `custom_instructions`; GitHub names no limit, so this is careful
 # It starts within minutes and works for an hour at most; if it is later than that by this margin, it is lost.
-BEGINS_WITHIN = timedelta(minutes=15)
-WORKS_FOR = timedelta(minutes=65)
+START_TIMEOUT = timedelta(minutes=15)
+WORK_TIMEOUT = timedelta(minutes=65)
 # What it writes into the history of its pull request. Known second-hand: where these never come, the request for a
 # review and the time tell the same.
 FAILED_EVENT = "copilot_work_finished_failure"
@@ -36,14 +42,14 @@ _NO_PERSON = (
     "Only a user can assign Copilot, and this service has no user token: set `GITHUB_USER_TOKEN` to a personal "
     "access token with write access to this repository."
 )
-_AN_APP = (
+_USES_APP = (
     "`GITHUB_USER_TOKEN` is the token of an App, and GitHub does not let Apps assign Copilot: set it to a "
     "personal access "
     "token (`github_pat_…` or `ghp_…`)."
 )
 _EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it is expired or revoked. Create a new one."
-_NOT_SEEN = "The user of `GITHUB_USER_TOKEN` cannot see this repository: give the user and the token write access."
-_NO_WRITE = (
+_NO_ACCESS = "The user of `GITHUB_USER_TOKEN` cannot see this repository: give the user and the token write access."
+_NO_WRITE_ACCESS = (
     "The user of `GITHUB_USER_TOKEN` has no write access to this repository: grant it, because Copilot requires it."
 )
 _NOT_ENABLED = (
@@ -56,164 +62,177 @@ _NOT_ENABLED = (
 class CopilotAdapter:
     """Assigns issues to Copilot."""
 
-    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, context: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether there is a person's token, and whether that person may assign Copilot here."""
-        person, account = site.services.person, _account(spec)
-        if person is None:
+        user_client, account_id = context.services.user_client, _account_id(spec)
+        if user_client is None:
             return (_NO_PERSON,)
-        if person.is_app_token:
-            return (_AN_APP,)
+        if user_client.is_app_token:
+            return (_USES_APP,)
         try:
-            may = await person.get_assignable(site.repository)
+            assignable = await user_client.get_assignable(context.repository)
         except Unauthorised:
             return (_EXPIRED,)
         except (NotFound, Forbidden):
-            return (_NOT_SEEN,)
+            return (_NO_ACCESS,)
         problems = []
-        if may.permission not in ("WRITE", "MAINTAIN", "ADMIN"):
-            problems.append(_NO_WRITE)
-        if account not in may.actors and LOGIN.removesuffix("[bot]") not in may.actors.values():
+        if assignable.permission not in ("WRITE", "MAINTAIN", "ADMIN"):
+            problems.append(_NO_WRITE_ACCESS)
+        if account_id not in assignable.actors and LOGIN.removesuffix("[bot]") not in assignable.actors.values():
             problems.append(_NOT_ENABLED)
         return tuple(problems)
 
-    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(
+        self, context: RepositoryContext, spec: AgentBase, effect: StartAgent, *, is_retry: bool
+    ) -> StartResult:
         """Assign Copilot with the hand-off as its instructions, unless this attempt did so already."""
-        account, person = _account(spec), _person(site)
-        held = await _assignment(site, order.number, account)
-        if again and held and _is_since(held, order.since):
-            return _started(site, order.number, held)
-        pages = await write_pages(site, order.packet, order.number, order.attempt, INSTRUCTIONS_LIMIT)
+        account_id, user_client = _account_id(spec), _require_user_client(context)
+        previous = await _current_assignment(context, effect.number, account_id)
+        if is_retry and previous and _is_assigned_since(previous, effect.since):
+            return _start_result(context, effect.number, previous)
+        pages = await write_handoff_pages(context, effect.packet, effect.number, effect.attempt, INSTRUCTIONS_LIMIT)
         try:
-            if held:
+            if previous:
                 # Assigned by an earlier attempt: it would not start again without being removed first.
-                await person.remove_assignees(site.repository, order.number, [LOGIN])
+                await user_client.remove_assignees(context.repository, effect.number, [LOGIN])
             agent = {
-                "target_repo": site.repository,
-                "base_branch": str(order.packet["base"]),
-                "custom_instructions": instructions_text(order.packet, pages),
+                "target_repo": context.repository,
+                "base_branch": str(effect.packet["base"]),
+                "custom_instructions": instructions_text(effect.packet, pages),
             }
-            await person.add_assignees(site.repository, order.number, [LOGIN], agent=agent)
+            await user_client.add_assignees(context.repository, effect.number, [LOGIN], agent=agent)
         except (Unauthorised, Forbidden, NotFound, Gone, Invalid) as error:
-            raise CannotStart(await self._advice(site, spec, f"GitHub refused to assign Copilot: {error}")) from error
-        now = await _assignment(site, order.number, account)
-        if now is None or (held and now.id == held.id):
-            raise CannotStart(await self._advice(site, spec, "GitHub accepted the request but did not assign Copilot."))
-        return _started(site, order.number, now)
+            raise CannotStart(
+                await self._advice(context, spec, f"GitHub refused to assign Copilot: {error}")
+            ) from error
+        current = await _current_assignment(context, effect.number, account_id)
+        if current is None or (previous and current.id == previous.id):
+            raise CannotStart(
+                await self._advice(context, spec, "GitHub accepted the request but did not assign Copilot.")
+            )
+        return _start_result(context, effect.number, current)
 
-    async def _advice(self, site: RepositoryContext, spec: AgentBase, otherwise: str) -> str:
+    async def _advice(self, context: RepositoryContext, spec: AgentBase, fallback: str) -> str:
         try:
-            problems = await self.probe(site, spec)
+            problems = await self.probe(context, spec)
         except RateLimited:
             raise
         except GitHubError:
             problems = ()
-        return " ".join(problems) or otherwise
+        return " ".join(problems) or fallback
 
-    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, context: RepositoryContext, spec: AgentBase, effect: PollAgent) -> AgentSeen | None:
         """Read the assignment, the draft that Copilot opens, and the review that it asks for at its end."""
-        account = _account(spec)
+        account_id = _account_id(spec)
         try:
-            history = await site.github.list_issue_events(site.repository, order.number)
+            history = await context.github.list_issue_events(context.repository, effect.number)
         except (NotFound, Gone):
             return None
-        held = _current(history, account)
-        if order.session is not None and (held is None or order.session != str(held.id)):
-            if order.session not in {str(event.id) for event in history}:
+        assignment = _last_assignment(history, account_id)
+        if effect.session is not None and (assignment is None or effect.session != str(assignment.id)):
+            if effect.session not in {str(event.id) for event in history}:
                 return None
-            return AgentSeen(order.attempt, SessionState.CANCELLED, site.now, order.session, detail="was unassigned")
-        if held is None or (order.session is None and not _is_since(held, order.since)):
+            return AgentSeen(
+                effect.attempt, SessionState.CANCELLED, context.now, effect.session, detail="was unassigned"
+            )
+        if assignment is None or (effect.session is None and not _is_assigned_since(assignment, effect.since)):
             return None
-        session, since = str(held.id), held.created_at
-        for pull in await pulls_of(site, account, order.number, since):
-            return await self._at_work(site, order, session, since, pull)
-        begun = await _has_begun(site, order.number, account, since)
-        if begun and site.now - since <= WORKS_FOR:
-            return AgentSeen(order.attempt, SessionState.WORKING, begun, session)
-        if site.now - since <= BEGINS_WITHIN:
-            return AgentSeen(order.attempt, SessionState.QUEUED, since, session)
+        session, assigned_at = str(assignment.id), assignment.created_at
+        for pull in await list_agent_pulls(context, account_id, effect.number, assigned_at):
+            return await self._working_signal(context, effect, session, assigned_at, pull)
+        started_at = await _started_at(context, effect.number, account_id, assigned_at)
+        if started_at and context.now - assigned_at <= WORK_TIMEOUT:
+            return AgentSeen(effect.attempt, SessionState.WORKING, started_at, session)
+        if context.now - assigned_at <= START_TIMEOUT:
+            return AgentSeen(effect.attempt, SessionState.QUEUED, assigned_at, session)
         return None
 
-    async def _at_work(
-        self, site: RepositoryContext, order: PollAgent, session: str, since: datetime, pull: PullRequest
+    async def _working_signal(
+        self, context: RepositoryContext, effect: PollAgent, session: str, assigned_at: datetime, pull: PullRequest
     ) -> AgentSeen:
         state, detail = SessionState.WORKING, ""
         if not pull.draft or pull.requested_reviewers:
             state = SessionState.DELIVERED
-        elif any(e.event == FAILED_EVENT for e in await site.github.list_issue_events(site.repository, pull.number)):
+        elif any(
+            event.event == FAILED_EVENT
+            for event in await context.github.list_issue_events(context.repository, pull.number)
+        ):
             state, detail = SessionState.FAILED, "stopped with an error"
-        elif site.now - since > WORKS_FOR:
+        elif context.now - assigned_at > WORK_TIMEOUT:
             state, detail = SessionState.TIMED_OUT, "ran into its limit of an hour"
-        return AgentSeen(order.attempt, state, pull.updated_at, session, pull.html_url, detail, pull.number)
+        return AgentSeen(effect.attempt, state, pull.updated_at, session, pull.html_url, detail, pull.number)
 
-    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
+    async def send_message(self, context: RepositoryContext, spec: AgentBase, effect: MessageAgent) -> bool:
         """Mention it on its pull request; it does not read comments on the issue."""
-        person = site.services.person
-        if person is None or person.is_app_token:
+        user_client = context.services.user_client
+        if user_client is None or user_client.is_app_token:
             return False
-        for pull in await pulls_of(site, _account(spec), order.number, order.since):
-            key = steering_key(order.number, order.attempt, order.text)
-            me = await person.get_current_user()
-            await write_once(site, person, me.id, pull.number, key, addressed_text(MENTION, order.text))
+        for pull in await list_agent_pulls(context, _account_id(spec), effect.number, effect.since):
+            key = message_key(effect.number, effect.attempt, effect.text)
+            user = await user_client.get_current_user()
+            await write_once(context, user_client, user.id, pull.number, key, addressed_text(MENTION, effect.text))
             return True
         return False
 
-    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, context: RepositoryContext, spec: AgentBase, effect: CancelAgent) -> None:
         """Remove the assignment, unless a later attempt has assigned it again."""
         try:
-            held = await _assignment(site, order.number, _account(spec))
-            if held is None or order.session not in (None, str(held.id)):
+            assignment = await _current_assignment(context, effect.number, _account_id(spec))
+            if assignment is None or effect.session not in (None, str(assignment.id)):
                 return
-            person = site.services.person
-            writer = site.github if person is None or person.is_app_token else person
-            await writer.remove_assignees(site.repository, order.number, [LOGIN])
+            user_client = context.services.user_client
+            writer = context.github if user_client is None or user_client.is_app_token else user_client
+            await writer.remove_assignees(context.repository, effect.number, [LOGIN])
         except (NotFound, Gone):
             return
 
 
-def _account(spec: AgentBase) -> int:
-    account = agent_account_id("copilot", spec)
-    if not isinstance(spec, CopilotAgent) or account is None:
+def _account_id(spec: AgentBase) -> int:
+    account_id = agent_account_id("copilot", spec)
+    if not isinstance(spec, CopilotAgent) or account_id is None:
         raise CannotStart(f"the Copilot adapter cannot start an agent of kind {type(spec).__name__}")
-    return account
+    return account_id
 
 
-def _person(site: RepositoryContext) -> UserClient:
-    if site.services.person is None:
+def _require_user_client(context: RepositoryContext) -> UserClient:
+    if context.services.user_client is None:
         raise CannotStart(_NO_PERSON)
-    if site.services.person.is_app_token:
-        raise CannotStart(_AN_APP)
-    return site.services.person
+    if context.services.user_client.is_app_token:
+        raise CannotStart(_USES_APP)
+    return context.services.user_client
 
 
-async def _assignment(site: RepositoryContext, number: int, account: int) -> IssueEvent | None:
+async def _current_assignment(context: RepositoryContext, number: int, account_id: int) -> IssueEvent | None:
     """The line of the history by which Copilot is assigned now, if it is."""
-    return _current(await site.github.list_issue_events(site.repository, number), account)
+    return _last_assignment(await context.github.list_issue_events(context.repository, number), account_id)
 
 
-def _current(history: Sequence[IssueEvent], account: int) -> IssueEvent | None:
-    there: IssueEvent | None = None
+def _last_assignment(history: Sequence[IssueEvent], account_id: int) -> IssueEvent | None:
+    assignment: IssueEvent | None = None
     for event in history:
-        if _is(event.assignee, account):
-            there = event if event.event == "assigned" else None if event.event == "unassigned" else there
-    return there
+        if _is_account(event.assignee, account_id):
+            assignment = event if event.event == "assigned" else None if event.event == "unassigned" else assignment
+    return assignment
 
 
-def _is_since(held: IssueEvent, moment: datetime | None) -> bool:
+def _is_assigned_since(assignment: IssueEvent, start_time: datetime | None) -> bool:
     """Whether it was assigned for the attempt that began then: nothing but the time tells, where no session does."""
-    return moment is not None and held.created_at >= second(moment)
+    return start_time is not None and assignment.created_at >= truncate_to_second(start_time)
 
 
-async def _has_begun(site: RepositoryContext, number: int, account: int, since: datetime) -> datetime | None:
+async def _started_at(
+    context: RepositoryContext, number: int, account_id: int, assigned_at: datetime
+) -> datetime | None:
     """When it put its eyes on the issue, for this assignment."""
-    for reaction in await site.github.list_issue_reactions(site.repository, number):
-        if reaction.content == "eyes" and _is(reaction.user, account) and reaction.created_at:
-            return reaction.created_at if reaction.created_at >= since else None
+    for reaction in await context.github.list_issue_reactions(context.repository, number):
+        if reaction.content == "eyes" and _is_account(reaction.user, account_id) and reaction.created_at:
+            return reaction.created_at if reaction.created_at >= assigned_at else None
     return None
 
 
-def _is(user: User | None, account: int) -> bool:
-    return user is not None and user.id == account
+def _is_account(user: User | None, account_id: int) -> bool:
+    return user is not None and user.id == account_id
 
 
-def _started(site: RepositoryContext, number: int, event: IssueEvent) -> Started:
-    return Started(str(event.id), f"{site.server_url.rstrip('/')}/{site.repository}/issues/{number}")
+def _start_result(context: RepositoryContext, number: int, event: IssueEvent) -> StartResult:
+    return StartResult(str(event.id), f"{context.server_url.rstrip('/')}/{context.repository}/issues/{number}")

@@ -16,7 +16,7 @@ MAX_PAGES = 20  # comments of one hand-off; no agent reads more than a million c
 
 
 async def write_once(
-    site: RepositoryContext, writer: IssueOperations, author_id: int, number: int, key: str, text: str
+    context: RepositoryContext, writer: IssueOperations, author_id: int, number: int, key: str, text: str
 ) -> Comment:
     """The comment with this key; written if it does not exist.
 
@@ -24,14 +24,14 @@ async def write_once(
     others are above it.
     """
     marker = comment_marker(key)
-    for comment in await writer.list_comments(site.repository, number):
+    for comment in await writer.list_comments(context.repository, number):
         if comment.user and comment.user.id == author_id and comment.body.rstrip().endswith(marker):
             return comment
-    return await writer.create_comment(site.repository, number, f"{text.rstrip()}\n{marker}")
+    return await writer.create_comment(context.repository, number, f"{text.rstrip()}\n{marker}")
 
 
-async def write_pages(
-    site: RepositoryContext, packet: dict[str, object], number: int, attempt: int, limit: int
+async def write_handoff_pages(
+    context: RepositoryContext, packet: dict[str, object], number: int, attempt: int, limit: int
 ) -> list[str]:
     """The addresses of the comments that hold a hand-off too long for one text; none for a shorter one.
 
@@ -45,33 +45,39 @@ async def write_pages(
             "rest as a new issue."
         )
     return [
-        (await write_once(site, site.github, site.bot_id, number, f"handoff:{number}:{attempt}:{part}", text)).html_url
+        (
+            await write_once(
+                context, context.github, context.bot_id, number, f"handoff:{number}:{attempt}:{part}", text
+            )
+        ).html_url
         for part, text in enumerate(pages, 1)
     ]
 
 
-def steering_key(number: int, attempt: int, text: str) -> str:
+def message_key(number: int, attempt: int, text: str) -> str:
     """The key of a message to a working agent: the same message is sent once."""
     return f"steer:{number}:{attempt}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def second(moment: datetime) -> datetime:
+def truncate_to_second(moment: datetime) -> datetime:
     """The whole second in which it was: GitHub's times have no fractions."""
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-async def pulls_of(site: RepositoryContext, account: int, number: int, since: datetime) -> list[PullRequest]:
+async def list_agent_pulls(
+    context: RepositoryContext, account_id: int, number: int, created_after: datetime
+) -> list[PullRequest]:
     """The open pull requests for the issue that this account opened since then, the newest first."""
-    found = [
+    pulls = [
         pull
-        for pull in await site.github.list_pulls(site.repository)
+        for pull in await context.github.list_pulls(context.repository)
         if pull.user
-        and pull.user.id == account
+        and pull.user.id == account_id
         and not pull.is_from_fork
-        and pull.created_at >= second(since)
+        and pull.created_at >= truncate_to_second(created_after)
         and (
             branch_issue_number(pull.head.ref) == number
-            or number in closing_references(pull.body or "", site.repository, site.server_url)
+            or number in closing_references(pull.body or "", context.repository, context.server_url)
         )
     ]
-    return sorted(found, key=lambda pull: pull.number, reverse=True)
+    return sorted(pulls, key=lambda pull: pull.number, reverse=True)

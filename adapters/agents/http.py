@@ -11,20 +11,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from adapters.agents.base import CannotStart, RepositoryContext, Started, Unavailable
+from adapters.agents.base import CannotStart, RepositoryContext, StartResult, Unavailable
 from adapters.agents.generic_http import GenericHttpService
 from adapters.agents.presets import PRESETS
-from adapters.agents.service import AgentRequest, Service, Session
+from adapters.agents.service import AgentRequest, Service, ServiceSession
 from adapters.agents.service_client import (
     NoResponse,
     NotFound,
     RateLimited,
     ServiceClient,
     public_session,
-    refuse_inside,
+    reject_internal_url,
 )
 from config.agent_kinds import AgentBase, HttpAgent
-from core.assignment.session_output import LONGEST, answer
+from core.assignment.session_output import MAX_OUTPUT_LENGTH, parse_session_output
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.intake.references import branch_name
 from core.signals.base import AgentSeen
@@ -32,181 +32,193 @@ from core.task.model import Role, SessionState
 from core.texts import handoff_text
 
 _SESSION_ID: Final = re.compile(r"[\w.:~-]{1,200}", re.ASCII)
-_PAGE: Final = re.compile(r"https?://[\w.:-]{1,253}(?:/[\w./~%:@!$&*+,;=?#-]{0,500})?", re.ASCII)
-_PULL: Final = re.compile(r"(?:https?://[\w.:-]{1,253}/([\w.-]{1,39}/[\w.-]{1,100})/pulls?/)?([1-9]\d{0,8})", re.ASCII)
+_PAGE_URL: Final = re.compile(r"https?://[\w.:-]{1,253}(?:/[\w./~%:@!$&*+,;=?#-]{0,500})?", re.ASCII)
+_PULL_REFERENCE: Final = re.compile(
+    r"(?:https?://[\w.:-]{1,253}/([\w.-]{1,39}/[\w.-]{1,100})/pulls?/)?([1-9]\d{0,8})", re.ASCII
+)
 
 
 class HttpAdapter:
     """Talks to services outside GitHub."""
 
-    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, context: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether the key is there and good, the service answers, and it knows the repository."""
         try:
-            async with _reached(site, spec) as (service, line):
-                return await service.check(line, site)
+            async with _open_service(context, spec) as (service, client):
+                return await service.check(client, context)
         except (CannotStart, Unavailable, NoResponse, NotFound) as problem:
             return (str(problem),)
 
-    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(
+        self, context: RepositoryContext, spec: AgentBase, effect: StartAgent, *, is_retry: bool
+    ) -> StartResult:
         """Start the service on the packet, unless it already works on it."""
-        job = _job(site, order)
-        async with _reached(site, spec) as (service, line):
-            session = await service.find(line, job) if again else None
+        request = _make_request(context, effect)
+        async with _open_service(context, spec) as (service, client):
+            session = await service.find_session(client, request) if is_retry else None
             if session is None:
                 try:
-                    session = await service.begin(line, job)
+                    session = await service.start_session(client, request)
                 except NotFound as problem:
                     raise CannotStart(
                         f"{problem}. Check the address of the service and whether the agent is allowed there."
                     ) from None
-        if session.used_up:
-            raise Unavailable(f"{service.name} cannot continue: {session.used_up}")
-        return Started(_id(service, session), _page(session))
+        if session.unavailable_reason:
+            raise Unavailable(f"{service.name} cannot continue: {session.unavailable_reason}")
+        return StartResult(_session_id(service, session), _page_url(session))
 
-    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, context: RepositoryContext, spec: AgentBase, effect: PollAgent) -> AgentSeen | None:
         """Read the state of the session. Raises `Unavailable` if it cannot continue for lack of credit."""
-        job = _job(site, order)
+        request = _make_request(context, effect)
         try:
-            async with _reached(site, spec) as (service, line):
+            async with _open_service(context, spec) as (service, client):
                 session = (
-                    await service.look(line, order.session, job) if order.session else await service.find(line, job)
+                    await service.get_session(client, effect.session, request)
+                    if effect.session
+                    else await service.find_session(client, request)
                 )
-                words = await _words(service, line, job, session, order)
+                output = await _read_output(service, client, request, session, effect)
         except NotFound:
             return None
-        except RateLimited as limit:
-            raise NoResponse(str(limit)) from None  # the bot asked too often; that says nothing about the session
+        except RateLimited as error:
+            raise NoResponse(str(error)) from None  # the bot asked too often; that says nothing about the session
         if session is None:
             return None
-        if session.used_up:
-            raise Unavailable(f"{service.name} cannot continue: {session.used_up}")
+        if session.unavailable_reason:
+            raise Unavailable(f"{service.name} cannot continue: {session.unavailable_reason}")
         state = session.state
-        if state is SessionState.NEEDS_INPUT and answer(words, order.role, order.attempt, ended=False):
+        if state is SessionState.NEEDS_INPUT and parse_session_output(output, effect.role, effect.attempt, ended=False):
             state = SessionState.DELIVERED  # it has answered, and waits whether there is more to do
         return AgentSeen(
-            order.attempt,
+            effect.attempt,
             state,
-            site.now,
-            order.session or _id(service, session),
-            _page(session),
+            context.now,
+            effect.session or _session_id(service, session),
+            _page_url(session),
             session.detail,
-            _pull_number(session.pull, site.repository),
-            words,
+            _pull_number(session.pull_url, context.repository),
+            output,
         )
 
-    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
+    async def send_message(self, context: RepositoryContext, spec: AgentBase, effect: MessageAgent) -> bool:
         """Send the session a message; False if it receives none."""
-        job = _job(site, order)
-        async with _reached(site, spec) as (service, line):
+        request = _make_request(context, effect)
+        async with _open_service(context, spec) as (service, client):
             try:
                 session = (
-                    await service.look(line, order.session, job) if order.session else await service.find(line, job)
+                    await service.get_session(client, effect.session, request)
+                    if effect.session
+                    else await service.find_session(client, request)
                 )
                 if session is None or session.state.ended:
                     return False
-                await service.say(line, order.session or _id(service, session), job, order.text)
+                await service.send_message(
+                    client, effect.session or _session_id(service, session), request, effect.text
+                )
             except (NotFound, CannotStart):
                 return False
         return True
 
-    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, context: RepositoryContext, spec: AgentBase, effect: CancelAgent) -> None:
         """Stop the session, if there is one and it still works."""
-        job = _job(site, order)
-        async with _reached(site, spec) as (service, line):
+        request = _make_request(context, effect)
+        async with _open_service(context, spec) as (service, client):
             try:
-                session = order.session
-                if session is None:
-                    found = await service.find(line, job)
-                    if found is None:
+                session_id = effect.session
+                if session_id is None:
+                    session = await service.find_session(client, request)
+                    if session is None:
                         return
-                    session = _id(service, found)
-                await self._stop(service, line, session, job)
+                    session_id = _session_id(service, session)
+                await self._stop(service, client, session_id, request)
             except NotFound:
                 return
-            except Unavailable as limit:
-                raise NoResponse(str(limit)) from None  # it continues until it is stopped: the outbox tries again
+            except Unavailable as error:
+                raise NoResponse(str(error)) from None  # it continues until it is stopped: the outbox tries again
 
-    async def _stop(self, service: Service, line: ServiceClient, session: str, job: AgentRequest) -> None:
+    async def _stop(self, service: Service, client: ServiceClient, session_id: str, request: AgentRequest) -> None:
         try:
-            await service.stop(line, session, job)
+            await service.stop_session(client, session_id, request)
         except CannotStart:
             # Services refuse to stop what has already ended. Anything else is a real refusal.
-            if not (await service.look(line, session, job)).state.ended:
+            if not (await service.get_session(client, session_id, request)).state.ended:
                 raise
 
 
 @asynccontextmanager
-async def _reached(site: RepositoryContext, spec: AgentBase) -> AsyncIterator[tuple[Service, ServiceClient]]:
+async def _open_service(context: RepositoryContext, spec: AgentBase) -> AsyncIterator[tuple[Service, ServiceClient]]:
     """The agent's service, and a client for it. Raises `CannotStart` if the operator must act first."""
     if not isinstance(spec, HttpAgent):
         raise CannotStart(f"the HTTP adapter cannot start an agent of kind {type(spec).__name__}")
     service: Service = PRESETS[spec.preset] if spec.preset else GenericHttpService()
-    name, services = spec.preset or "http", site.services
+    name, services = spec.preset or "http", context.services
     key = services.keys.get(name)
     if key is None:
-        raise CannotStart(f"{service.name} needs a key: set {service.variable} in the bot's environment.")
+        raise CannotStart(f"{service.name} needs a key: set {service.key_variable} in the bot's environment.")
 
-    def line(http: Any, base: str) -> ServiceClient:
+    def make_client(http: Any, base_url: str) -> ServiceClient:
         return ServiceClient(
-            http, service.name, base, service.variable, key.get_secret_value(), service.headers, site.now
+            http, service.name, base_url, service.key_variable, key.get_secret_value(), service.headers, context.now
         )
 
     if spec.preset:
-        yield service, line(services.http, services.urls.get(name, service.address))
-    elif services.internal:
-        yield service, line(services.http, spec.url or "")
+        yield service, make_client(services.http, services.urls.get(name, service.default_url))
+    elif services.allows_internal_urls:
+        yield service, make_client(services.http, spec.url or "")
     else:
-        refuse_inside(spec.url or "")
+        reject_internal_url(spec.url or "")
         async with public_session(services.http) as http:
-            yield service, line(http, spec.url or "")
+            yield service, make_client(http, spec.url or "")
 
 
-async def _words(
-    service: Service, line: ServiceClient, job: AgentRequest, session: Session | None, order: PollAgent
+async def _read_output(
+    service: Service, client: ServiceClient, request: AgentRequest, session: ServiceSession | None, effect: PollAgent
 ) -> str:
     """The last message of a session that plans or reviews; not requested before there can be one."""
-    if order.role is Role.IMPLEMENT or session is None:
+    if effect.role is Role.IMPLEMENT or session is None:
         return ""
     if session.state not in (SessionState.DELIVERED, SessionState.NEEDS_INPUT):
         return ""
-    _id(service, session)  # it becomes a part of an address
-    return (await service.words(line, session, job))[:LONGEST]
+    _session_id(service, session)  # it becomes a part of an address
+    return (await service.read_output(client, session, request))[:MAX_OUTPUT_LENGTH]
 
 
-def _job(site: RepositoryContext, order: StartAgent | PollAgent | MessageAgent | CancelAgent) -> AgentRequest:
-    packet = order.packet if isinstance(order, StartAgent) else {}
-    branch = branch_name(order.number, order.attempt)
+def _make_request(
+    context: RepositoryContext, effect: StartAgent | PollAgent | MessageAgent | CancelAgent
+) -> AgentRequest:
+    packet = effect.packet if isinstance(effect, StartAgent) else {}
+    branch = branch_name(effect.number, effect.attempt)
     task = packet.get("task", {})
-    under_review = packet.get("pull_request")  # who reviews begins from it
+    reviewed_pull = packet.get("pull_request")  # who reviews begins from it
     return AgentRequest(
-        repository=site.repository,
-        address=str(task.get("url", "")).rpartition("/issues/")[0] or f"https://github.com/{site.repository}",
-        number=order.number,
-        attempt=order.attempt,
-        agent=order.agent,
+        repository=context.repository,
+        repository_url=str(task.get("url", "")).rpartition("/issues/")[0] or f"https://github.com/{context.repository}",
+        number=effect.number,
+        attempt=effect.attempt,
+        agent=effect.agent,
         branch=branch,
-        base=str(under_review["branch"] if under_review else packet.get("base", site.default_branch)),
+        base=str(reviewed_pull["branch"] if reviewed_pull else packet.get("base", context.default_branch)),
         title=str(task.get("title", "")),
         prompt=handoff_text(packet) if packet else "",
         packet=packet,
     )
 
 
-def _id(service: Service, session: Session) -> str:
+def _session_id(service: Service, session: ServiceSession) -> str:
     """The session's id, fit for an address."""
     if not _SESSION_ID.fullmatch(session.id) or session.id in (".", ".."):
         raise NoResponse(f"{service.name} returned no valid session id")
     return session.id
 
 
-def _page(session: Session) -> str:
+def _page_url(session: ServiceSession) -> str:
     """The session's page, fit for a link on the card; empty for what is no plain address."""
-    return session.url if _PAGE.fullmatch(session.url) else ""
+    return session.url if _PAGE_URL.fullmatch(session.url) else ""
 
 
-def _pull_number(told: str, repository: str) -> int | None:
+def _pull_number(reference: str, repository: str) -> int | None:
     """The number of a pull request of this repository."""
-    match = _PULL.fullmatch(told.removesuffix("/"))
+    match = _PULL_REFERENCE.fullmatch(reference.removesuffix("/"))
     if match is None or (match[1] or repository).lower() != repository.lower():
         return None
     return int(match[2])

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from adapters.agents.base import CannotStart, RepositoryContext, Started
-from adapters.agents.handoff_comments import pulls_of, steering_key, write_once, write_pages
+from adapters.agents.base import CannotStart, RepositoryContext, StartResult
+from adapters.agents.handoff_comments import list_agent_pulls, message_key, write_handoff_pages, write_once
 from adapters.github.errors import Forbidden, Gone, Invalid, NotFound, Unauthorised
 from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, User
@@ -22,12 +22,12 @@ from core.task.model import SessionState
 from core.texts import HANDOFF_PAGE_LIMIT, addressed_text, comment_marker, mention_comment, stop_comment
 
 # These agents work for minutes and show little: one that was silent for this long is gone.
-QUIET_FOR = timedelta(hours=1)
+MAX_SILENCE = timedelta(hours=1)
 
 _NO_PERSON = (
     "`comment_as: person` needs a user token: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
 )
-_AN_APP = (
+_USES_APP = (
     "`GITHUB_USER_TOKEN` is the token of an App, so `comment_as: person` cannot work: set a personal access token."
 )
 _EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it is expired or revoked. Create a new one."
@@ -36,90 +36,102 @@ _EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it is expired or revoked
 class MentionAdapter:
     """Calls agents by their name."""
 
-    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, context: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether an account can write the comment. Only the agent's answer shows whether it listens."""
-        settings, person = _settings(spec), site.services.person
+        settings, user_client = _settings(spec), context.services.user_client
         if settings.comment_as == "app":
             return ()
-        if person is None:
+        if user_client is None:
             return (_NO_PERSON,)
-        if person.is_app_token:
-            return (_AN_APP,)
+        if user_client.is_app_token:
+            return (_USES_APP,)
         try:
-            await person.get_current_user()
+            await user_client.get_current_user()
         except (Unauthorised, Forbidden):
             return (_EXPIRED,)
         return ()
 
-    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(
+        self, context: RepositoryContext, spec: AgentBase, effect: StartAgent, *, is_retry: bool
+    ) -> StartResult:
         """Write the comment that calls it, once."""
         settings = _settings(spec)
-        if problems := await self.probe(site, spec):
+        if problems := await self.probe(context, spec):
             raise CannotStart(" ".join(problems))
-        writer, author = await _writer(site, settings)
-        pages = await write_pages(site, order.packet, order.number, order.attempt, HANDOFF_PAGE_LIMIT)
-        text = mention_comment(order.packet, settings.mention, pages)
+        writer, author_id = await _writer(context, settings)
+        pages = await write_handoff_pages(context, effect.packet, effect.number, effect.attempt, HANDOFF_PAGE_LIMIT)
+        text = mention_comment(effect.packet, settings.mention, pages)
         try:
-            said = await write_once(site, writer, author, order.number, _key(order.number, order.attempt), text)
+            comment = await write_once(
+                context, writer, author_id, effect.number, _mention_key(effect.number, effect.attempt), text
+            )
         except (Forbidden, Invalid, Gone) as error:
             raise CannotStart(f"GitHub refused the comment that mentions {settings.mention}: {error}") from error
-        return Started(str(said.id), said.html_url)
+        return StartResult(str(comment.id), comment.html_url)
 
-    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, context: RepositoryContext, spec: AgentBase, effect: PollAgent) -> AgentSeen | None:
         """Look for its pull request, its reaction and its comments since it was called."""
         settings = _settings(spec)
         try:
-            said = await _call(site, settings, order.number, order.attempt, order.session)
-            if said is None:
+            mention = await _find_mention(context, settings, effect.number, effect.attempt, effect.session)
+            if mention is None:
                 return None
-            account = agent_account_id(order.agent, spec)
-            if account is not None:
-                for pull in await pulls_of(site, account, order.number, said.created_at):
+            account_id = agent_account_id(effect.agent, spec)
+            if account_id is not None:
+                for pull in await list_agent_pulls(context, account_id, effect.number, mention.created_at):
                     state = SessionState.WORKING if pull.draft else SessionState.DELIVERED
                     return AgentSeen(
-                        order.attempt, state, pull.updated_at, str(said.id), pull.html_url, pull=pull.number
+                        effect.attempt, state, pull.updated_at, str(mention.id), pull.html_url, pull_number=pull.number
                     )
-            since = await site.github.list_comments(site.repository, order.number, since=said.created_at)
-            if any(_is_ours(comment, said, _stop_key(order.number, order.attempt)) for comment in since):
-                ended = SessionState.CANCELLED
-                return AgentSeen(order.attempt, ended, site.now, str(said.id), said.html_url, "was asked to stop")
-            reactions = await site.github.list_comment_reactions(site.repository, said.id)
-            signs = [
-                *(r.created_at for r in reactions if r.created_at and _is_its(r.user, account)),
-                *(c.updated_at for c in since if _is_its(c.user, account) and c.user and c.user.id != site.bot_id),
+            comments = await context.github.list_comments(context.repository, effect.number, since=mention.created_at)
+            if any(_is_own_comment(comment, mention, _stop_key(effect.number, effect.attempt)) for comment in comments):
+                cancelled = SessionState.CANCELLED
+                return AgentSeen(
+                    effect.attempt, cancelled, context.now, str(mention.id), mention.html_url, "was asked to stop"
+                )
+            reactions = await context.github.list_comment_reactions(context.repository, mention.id)
+            activity_times = [
+                *(r.created_at for r in reactions if r.created_at and _is_by_agent(r.user, account_id)),
+                *(
+                    c.updated_at
+                    for c in comments
+                    if _is_by_agent(c.user, account_id) and c.user and c.user.id != context.bot_id
+                ),
             ]
         except (NotFound, Gone):
             return None
-        last = max(signs, default=None)
-        if last is None or site.now - last > QUIET_FOR:
+        last_activity_at = max(activity_times, default=None)
+        if last_activity_at is None or context.now - last_activity_at > MAX_SILENCE:
             return None
-        return AgentSeen(order.attempt, SessionState.WORKING, last, str(said.id), said.html_url)
+        return AgentSeen(effect.attempt, SessionState.WORKING, last_activity_at, str(mention.id), mention.html_url)
 
-    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
+    async def send_message(self, context: RepositoryContext, spec: AgentBase, effect: MessageAgent) -> bool:
         """Speak to it below its pull request, or below the issue while there is none."""
         settings = _settings(spec)
         try:
-            if await _call(site, settings, order.number, order.attempt, order.session) is None:
+            if await _find_mention(context, settings, effect.number, effect.attempt, effect.session) is None:
                 return False
         except (NotFound, Gone):
             return False
-        writer, author = await _writer(site, settings)
-        account = agent_account_id(order.agent, spec)
-        pulls = await pulls_of(site, account, order.number, order.since) if account is not None else []
-        where = pulls[0].number if pulls else order.number
-        key = steering_key(order.number, order.attempt, order.text)
-        await write_once(site, writer, author, where, key, addressed_text(settings.mention, order.text))
+        writer, author_id = await _writer(context, settings)
+        account_id = agent_account_id(effect.agent, spec)
+        pulls = (
+            await list_agent_pulls(context, account_id, effect.number, effect.since) if account_id is not None else []
+        )
+        target_number = pulls[0].number if pulls else effect.number
+        key = message_key(effect.number, effect.attempt, effect.text)
+        await write_once(context, writer, author_id, target_number, key, addressed_text(settings.mention, effect.text))
         return True
 
-    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, context: RepositoryContext, spec: AgentBase, effect: CancelAgent) -> None:
         """Ask it to stop, once, and only if it was called."""
         settings = _settings(spec)
         try:
-            if await _call(site, settings, order.number, order.attempt, order.session) is None:
+            if await _find_mention(context, settings, effect.number, effect.attempt, effect.session) is None:
                 return
-            writer, author = await _writer(site, settings)
-            text = stop_comment(settings.mention, order.number, order.attempt)
-            await write_once(site, writer, author, order.number, _stop_key(order.number, order.attempt), text)
+            writer, author_id = await _writer(context, settings)
+            text = stop_comment(settings.mention, effect.number, effect.attempt)
+            await write_once(context, writer, author_id, effect.number, _stop_key(effect.number, effect.attempt), text)
         except (NotFound, Gone):
             return
 
@@ -130,45 +142,45 @@ def _settings(spec: AgentBase) -> MentionAgent:
     return spec
 
 
-async def _writer(site: RepositoryContext, settings: MentionAgent) -> tuple[IssueOperations, int]:
+async def _writer(context: RepositoryContext, settings: MentionAgent) -> tuple[IssueOperations, int]:
     """Who writes the comments, and their numeric id."""
     if settings.comment_as == "app":
-        return site.github, site.bot_id
-    if site.services.person is None or site.services.person.is_app_token:
+        return context.github, context.bot_id
+    if context.services.user_client is None or context.services.user_client.is_app_token:
         raise CannotStart(_NO_PERSON)
-    return site.services.person, (await site.services.person.get_current_user()).id
+    return context.services.user_client, (await context.services.user_client.get_current_user()).id
 
 
 def _stop_key(number: int, attempt: int) -> str:
     return f"stop:{number}:{attempt}"
 
 
-def _is_ours(comment: Comment, call: Comment, key: str) -> bool:
+def _is_own_comment(comment: Comment, mention: Comment, key: str) -> bool:
     """Whether this is a comment with that key, of the author of the call."""
-    same = comment.user is not None and call.user is not None and comment.user.id == call.user.id
-    return same and comment.body.rstrip().endswith(comment_marker(key))
+    is_same_author = comment.user is not None and mention.user is not None and comment.user.id == mention.user.id
+    return is_same_author and comment.body.rstrip().endswith(comment_marker(key))
 
 
-def _key(number: int, attempt: int) -> str:
+def _mention_key(number: int, attempt: int) -> str:
     return f"mention:{number}:{attempt}"
 
 
-async def _call(
-    site: RepositoryContext, settings: MentionAgent, number: int, attempt: int, session: str | None
+async def _find_mention(
+    context: RepositoryContext, settings: MentionAgent, number: int, attempt: int, session: str | None
 ) -> Comment | None:
     """The comment by which it was called to this attempt."""
     if session is not None:
-        return await site.github.get_comment(site.repository, int(session))
-    _, author = await _writer(site, settings)
-    marker = comment_marker(_key(number, attempt))
-    for comment in await site.github.list_comments(site.repository, number):
-        if comment.user and comment.user.id == author and comment.body.rstrip().endswith(marker):
+        return await context.github.get_comment(context.repository, int(session))
+    _, author_id = await _writer(context, settings)
+    marker = comment_marker(_mention_key(number, attempt))
+    for comment in await context.github.list_comments(context.repository, number):
+        if comment.user and comment.user.id == author_id and comment.body.rstrip().endswith(marker):
             return comment
     return None
 
 
-def _is_its(user: User | None, account: int | None) -> bool:
+def _is_by_agent(user: User | None, account_id: int | None) -> bool:
     """Whether this is the agent; where its account is not known, any bot may be it."""
     if user is None:
         return False
-    return user.id == account if account is not None else user.type == "Bot"
+    return user.id == account_id if account_id is not None else user.type == "Bot"

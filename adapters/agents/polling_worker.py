@@ -6,7 +6,7 @@ then its silence means nothing: see `AgentBase.fetches_work`.
 
 from __future__ import annotations
 
-from adapters.agents.base import CannotStart, RepositoryContext, Started
+from adapters.agents.base import CannotStart, RepositoryContext, StartResult
 from config.agent_kinds import AgentBase, PullAgent
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
@@ -15,23 +15,25 @@ from core.signals.base import AgentSeen
 class PullAdapter:
     """Offers work without starting anything."""
 
-    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, context: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Nothing can be missing: the agent fetches work or does not."""
         return ()
 
-    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(
+        self, context: RepositoryContext, spec: AgentBase, effect: StartAgent, *, is_retry: bool
+    ) -> StartResult:
         """Nothing to do: the lease and its packet are the offer."""
         if not isinstance(spec, PullAgent):
             raise CannotStart(f"the pull adapter cannot start an agent of kind {type(spec).__name__}")
-        return Started()
+        return StartResult()
 
-    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, context: RepositoryContext, spec: AgentBase, effect: PollAgent) -> AgentSeen | None:
         """Returns None: signs of life come from the agent."""
         return None
 
-    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
+    async def send_message(self, context: RepositoryContext, spec: AgentBase, effect: MessageAgent) -> bool:
         """Returns False: the next attempt carries the feedback."""
         return False
 
-    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, context: RepositoryContext, spec: AgentBase, effect: CancelAgent) -> None:
         """Nothing to do: the lease is gone, so whatever the agent still sends is late."""

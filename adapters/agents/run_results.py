@@ -23,14 +23,14 @@ _MARKER = re.compile(
 )
 
 
-def answer_key(secret: SecretStr, repository_id: int, number: int, attempt: int) -> str:
+def result_key(secret: SecretStr, repository_id: int, number: int, attempt: int) -> str:
     """The key that authenticates the result of this attempt."""
-    what = f"answer of {repository_id}:{number}:{attempt}".encode()
-    return hmac.new(secret.get_secret_value().encode(), what, hashlib.sha256).hexdigest()[:32]
+    message = f"answer of {repository_id}:{number}:{attempt}".encode()
+    return hmac.new(secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RunResult:
     """A result as a comment states it; `is_genuine` says whether it belongs to the attempt."""
 
     number: int
@@ -41,7 +41,7 @@ class Answer:
 
     def is_genuine(self, secrets: Sequence[SecretStr], repository_id: int) -> bool:
         """Whether its key belongs to the dispatch. During a change of the secret, each valid secret counts."""
-        expected = (answer_key(secret, repository_id, self.number, self.attempt) for secret in secrets)
+        expected = (result_key(secret, repository_id, self.number, self.attempt) for secret in secrets)
         return any(hmac.compare_digest(self.key, key) for key in expected)
 
     @property
@@ -52,10 +52,10 @@ class Answer:
         return ReviewDelivered(self.attempt, self.kind == "approve", self.text)
 
 
-def read_answer(body: str) -> Answer | None:
+def parse_run_result(body: str) -> RunResult | None:
     """The result in a comment, or None. Its first line is for people, its last one holds the marker."""
     lines = body.strip().splitlines()
-    found = _MARKER.fullmatch(lines[-1].strip()) if lines else None
-    if found is None:
+    match = _MARKER.fullmatch(lines[-1].strip()) if lines else None
+    if match is None:
         return None
-    return Answer(int(found[1]), int(found[2]), found[3], "\n".join(lines[1:-1]).strip(), found[4])
+    return RunResult(int(match[1]), int(match[2]), match[3], "\n".join(lines[1:-1]).strip(), match[4])

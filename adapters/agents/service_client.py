@@ -25,20 +25,20 @@ from aiohttp.resolver import ThreadedResolver
 from adapters.agents.base import CannotStart, Unavailable
 from core.text_safety.sanitize import mask_secrets, one_line
 
-LONGEST_ANSWER: Final = 2 * 1024 * 1024  # bytes; a list of a hundred sessions is a tenth of that
-LONGEST_WAIT: Final = timedelta(days=1)  # the longest `Retry-After` that is believed
+MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024  # bytes; a list of a hundred sessions is a tenth of that
+MAX_WAIT: Final = timedelta(days=1)  # the longest `Retry-After` that is believed
 
 # How services say with a 400 or 403 that the credit or quota is used up, and not that the request is wrong.
-_USED_UP: Final = re.compile(
+_OUT_OF_CREDIT: Final = re.compile(
     r"out.of.(?:credit|quota)|(?:usage|spend(?:ing)?|rate|session).limit|quota|payment|billing|"
     r"insufficient.(?:credit|fund|balance)|RESOURCE_EXHAUSTED",
     re.IGNORECASE,
 )
-_TOO_OFTEN: Final = re.compile(r"rate.limit|too many requests", re.IGNORECASE)
+_RATE_LIMIT_TEXT: Final = re.compile(r"rate.limit|too many requests", re.IGNORECASE)
 # Addresses that carry one of IPv4 inside: for translators, and those of old that are only compatible.
-_WRAPPING: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+_IPV4_NETWORKS: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 # What getaddrinfo takes for a number, as in `127.1`, `2130706433` and `0x7f000001`, is no name to be looked up.
-_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
+_NUMERIC_HOST: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 
 class NoResponse(ConnectionError):
@@ -59,7 +59,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
             return is_public(str(ip.ipv4_mapped))
-        if ip.sixtofour or ip.teredo or any(ip in network for network in _WRAPPING):
+        if ip.sixtofour or ip.teredo or any(ip in network for network in _IPV4_NETWORKS):
             return False
     return ip.is_global and not ip.is_multicast
 
@@ -68,32 +68,34 @@ class PublicResolver(AbstractResolver):
     """Looks names up and keeps the public addresses. What is connected to is what was checked."""
 
     def __init__(self) -> None:
-        self._real = ThreadedResolver()
+        self._resolver = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The public addresses of a name; OSError if there are none."""
-        found = [one for one in await self._real.resolve(host, port, family) if is_public(one["host"])]
-        if not found:
+        results = [result for result in await self._resolver.resolve(host, port, family) if is_public(result["host"])]
+        if not results:
             raise OSError("the name resolves to no public address")
-        return found
+        return results
 
     async def close(self) -> None:
         """Nothing is kept open."""
-        await self._real.close()
+        await self._resolver.close()
 
 
-def refuse_inside(url: str) -> None:
+def reject_internal_url(url: str) -> None:
     """Raise `CannotStart` for an address by number that is not public; names are checked when they are looked up."""
     host = urlsplit(url).hostname or ""
     try:
-        outside = is_public(host)
+        is_external = is_public(host)
     except ValueError:
         name = host.removesuffix(".")
-        inside = name == "localhost" or name.endswith(".localhost") or _NUMBER.fullmatch(host) or not host.isascii()
-        outside = not inside
-    if not outside:
+        is_internal = (
+            name == "localhost" or name.endswith(".localhost") or _NUMERIC_HOST.fullmatch(host) or not host.isascii()
+        )
+        is_external = not is_internal
+    if not is_external:
         raise CannotStart(
             "Its `url` is an internal address, and the bot sends work only to public ones. The operator of the "
             "bot can allow it with ALLOW_INTERNAL_AGENT_URLS=true."
@@ -101,10 +103,10 @@ def refuse_inside(url: str) -> None:
 
 
 @asynccontextmanager
-async def public_session(like: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
+async def public_session(base_session: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
     """A session with the same timeouts that reaches public addresses only; for one call, because names may move."""
     connector = aiohttp.TCPConnector(resolver=PublicResolver(), use_dns_cache=False)
-    async with aiohttp.ClientSession(connector=connector, timeout=like.timeout) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=base_session.timeout) as session:
         yield session
 
 
@@ -114,8 +116,8 @@ class ServiceClient:
 
     http: aiohttp.ClientSession
     name: str  # as people call the service
-    base: str  # its address without a last slash
-    variable: str  # the environment variable that holds the key
+    base_url: str  # its address without a last slash
+    key_variable: str  # the environment variable that holds the key
     key: str
     headers: Callable[[str, bytes], Mapping[str, str]]  # from key and body
     now: datetime
@@ -140,30 +142,30 @@ class ServiceClient:
         Raises `CannotStart` (it refuses, a person must act), `Unavailable` (its limit or the credit is used up),
         `NotFound`, or `NoResponse`.
         """
-        raw = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        headers = {"Accept": "application/json", "User-Agent": "mcp-orchestrator", **self.headers(self.key, raw)}
+        body_bytes = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = {"Accept": "application/json", "User-Agent": "mcp-orchestrator", **self.headers(self.key, body_bytes)}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             async with self.http.request(
                 method,
-                _below(self.base, path),
-                data=raw or None,
+                _join_url(self.base_url, path),
+                data=body_bytes or None,
                 params=query or None,
                 headers=headers,
                 allow_redirects=False,
-            ) as answer:
-                text = await _bounded(answer)
-                status, told = answer.status, answer.headers.get("Retry-After", "")
+            ) as response:
+                text = await _read_limited(response)
+                status, retry_after = response.status, response.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError) as error:  # a time-out is an OSError too
-            raise NoResponse(f"{self.name} did not answer: {self._safe(str(error)) or type(error).__name__}") from None
+            raise NoResponse(f"{self.name} did not answer: {self._mask(str(error)) or type(error).__name__}") from None
         if text is None:
-            raise NoResponse(f"{self.name} answered with more than the limit of {LONGEST_ANSWER:,} bytes")
+            raise NoResponse(f"{self.name} answered with more than the limit of {MAX_RESPONSE_BYTES:,} bytes")
         if 200 <= status < 300:
-            return self._read(text)
-        raise self._refusal(status, self._words(text), told)
+            return self._parse_json(text)
+        raise self._error_for(status, self._error_text(text), retry_after)
 
-    def _read(self, text: bytes) -> dict[str, Any]:
+    def _parse_json(self, text: bytes) -> dict[str, Any]:
         if not text.strip():
             return {}
         try:
@@ -174,33 +176,37 @@ class ServiceClient:
             raise NoResponse(f"{self.name} answered with JSON that is not an object")
         return data
 
-    def _refusal(self, status: int, words: str, retry_after: str) -> Exception:
-        said = f": {words}" if words else ""
-        if status in (402, 429) or (status in (400, 403) and _USED_UP.search(words)):
-            until = self._until(retry_after)
-            if status == 429 or _TOO_OFTEN.search(words):
-                return RateLimited(f"{self.name} is rate-limited{said}", until)
-            return Unavailable(f"{self.name} is out of credit or quota{said}", until)
+    def _error_for(self, status: int, message: str, retry_after: str) -> Exception:
+        suffix = f": {message}" if message else ""
+        if status in (402, 429) or (status in (400, 403) and _OUT_OF_CREDIT.search(message)):
+            retry_at = self._parse_retry_after(retry_after)
+            if status == 429 or _RATE_LIMIT_TEXT.search(message):
+                return RateLimited(f"{self.name} is rate-limited{suffix}", retry_at)
+            return Unavailable(f"{self.name} is out of credit or quota{suffix}", retry_at)
         if status in (401, 403):
-            return CannotStart(f"{self.name} refused the key (status {status}): check {self.variable}{said}")
+            return CannotStart(f"{self.name} refused the key (status {status}): check {self.key_variable}{suffix}")
         if status in (404, 410):
-            return NotFound(f"{self.name} does not know it{said}")
+            return NotFound(f"{self.name} does not know it{suffix}")
         if 300 <= status < 400:
             return CannotStart(f"{self.name} redirects calls to another address, which the bot does not follow.")
         if status >= 500 or status in (408, 425):
-            return NoResponse(f"{self.name} has an internal error (status {status}){said}")
-        return CannotStart(f"{self.name} refused the work (status {status}){said}")
+            return NoResponse(f"{self.name} has an internal error (status {status}){suffix}")
+        return CannotStart(f"{self.name} refused the work (status {status}){suffix}")
 
-    def _until(self, told: str) -> datetime | None:
+    def _parse_retry_after(self, retry_after: str) -> datetime | None:
         """When to try again, by `Retry-After`: seconds or a date, at most a day ahead."""
         try:
-            at = self.now + timedelta(seconds=int(told)) if told.isdigit() else parsedate_to_datetime(told)
+            retry_at = (
+                self.now + timedelta(seconds=int(retry_after))
+                if retry_after.isdigit()
+                else parsedate_to_datetime(retry_after)
+            )
         except (ValueError, OverflowError):
             return None
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return min(at, self.now + LONGEST_WAIT) if at > self.now else None
+        retry_at = retry_at if retry_at.tzinfo else retry_at.replace(tzinfo=UTC)
+        return min(retry_at, self.now + MAX_WAIT) if retry_at > self.now else None
 
-    def _words(self, text: bytes) -> str:
+    def _error_text(self, text: bytes) -> str:
         """What the service says about its refusal, whatever it calls the field."""
         try:
             data: Any = json.loads(text)
@@ -210,26 +216,26 @@ class ServiceClient:
             if not isinstance(data, dict):
                 break
             data = next((data[key] for key in ("error", "message", "detail") if data.get(key)), "")
-        return self._safe(data) if isinstance(data, str) else ""
+        return self._mask(data) if isinstance(data, str) else ""
 
-    def _safe(self, text: str) -> str:
+    def _mask(self, text: str) -> str:
         """Text from outside without the key, on one line."""
         return one_line(mask_secrets(text.replace(self.key, "***") if self.key else text), 300)
 
 
-def _below(base: str, path: str) -> str:
+def _join_url(base: str, path: str) -> str:
     """The address of a path below a base, whose query stays."""
     parts = urlsplit(base)
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path)) if path else base
 
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes | None:
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes | None:
     """The body; None when it is too long."""
     parts, length = [], 0
-    async for part in answer.content.iter_chunked(65_536):
+    async for part in response.content.iter_chunked(65_536):
         length += len(part)
-        if length > LONGEST_ANSWER:
-            answer.close()
+        if length > MAX_RESPONSE_BYTES:
+            response.close()
             return None
         parts.append(part)
     return b"".join(parts)

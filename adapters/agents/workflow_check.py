@@ -11,10 +11,13 @@ from config.yaml_reader import Data, read_yaml
 
 INPUTS: Final = ("task", "attempt", "agent", "branch", "base", "packet")  # what a `workflow_dispatch` of ours sends
 # Actions that stop when a bot starts them, and the input that lists the bots for which they work.
-_GUARDED: Final = {"openai/codex-action": "allow-bot-users", "anthropics/claude-code-action": "allowed_bots"}
+_BOT_ALLOWLIST_INPUTS: Final = {
+    "openai/codex-action": "allow-bot-users",
+    "anthropics/claude-code-action": "allowed_bots",
+}
 
 
-def listens(text: str, path: str, event: str) -> bool:
+def listens_to_event(text: str, path: str, event: str) -> bool:
     """Whether the workflow is started by a `repository_dispatch` of this type; a file that is no YAML is not."""
     try:
         triggers = _triggers(_read(text, path))
@@ -26,7 +29,7 @@ def listens(text: str, path: str, event: str) -> bool:
     return types is None or event in (types if isinstance(types, list) else [types])
 
 
-def problems_of_dispatch(text: str, path: str) -> list[str]:
+def dispatch_problems(text: str, path: str) -> list[str]:
     """What keeps a `workflow_dispatch` with our inputs from starting it."""
     try:
         triggers = _triggers(_read(text, path))
@@ -34,28 +37,28 @@ def problems_of_dispatch(text: str, path: str) -> list[str]:
         return [f"`{path}` is not a valid workflow: {error.problems[0]}."]
     if "workflow_dispatch" not in triggers:
         return [f"`{path}` has no `workflow_dispatch` trigger: add it with its inputs under `on`."]
-    declared = _options(_options(triggers["workflow_dispatch"]).get("inputs"))
-    missing = [f"`{name}`" for name in INPUTS if name not in declared]
+    inputs = _options(_options(triggers["workflow_dispatch"]).get("inputs"))
+    missing = [f"`{name}`" for name in INPUTS if name not in inputs]
     return [f"`{path}` lacks inputs of `workflow_dispatch`: add {', '.join(missing)}."] if missing else []
 
 
-def problems_with_bots(text: str, path: str, bot_login: str) -> list[str]:
+def bot_problems(text: str, path: str, bot_login: str) -> list[str]:
     """Steps that would stop because a bot started them. The values of expressions are unknown here."""
     try:
         document = _read(text, path)
     except ConfigError:
         return []
-    found = []
+    problems = []
     for step in _steps(document):
         action = str(step.get("uses") or "").partition("@")[0]
-        key = _GUARDED.get(action)
+        key = _BOT_ALLOWLIST_INPUTS.get(action)
         if key is None:
             continue
         value = str(_options(step.get("with")).get(key) or "")
         names = {name.lower().removesuffix("[bot]") for name in re.split(r"[\s,]+", value)}
         if "${{" not in value and not names & {"*", bot_login.lower().removesuffix("[bot]")}:
-            found.append(f"`{action}` in `{path}` ignores bots that it does not list: add `{key}: {bot_login}`.")
-    return found
+            problems.append(f"`{action}` in `{path}` ignores bots that it does not list: add `{key}: {bot_login}`.")
+    return problems
 
 
 def _read(text: str, path: str) -> Mapping[str, Data]:

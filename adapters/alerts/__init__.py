@@ -3,7 +3,7 @@
 The operator configures each address; a repository only names channels.
 """
 
-from adapters.alerts.base import Busy, Channel, ChannelNotConfigured, DeliveryFailed, Message, Refused
+from adapters.alerts.base import Busy, Channel, ChannelNotConfigured, DeliveryFailed, DeliveryRejected, Message
 from adapters.alerts.channels import Channels
 from adapters.alerts.log import Log
 from adapters.alerts.mail import Mail
@@ -18,10 +18,10 @@ __all__ = [
     "ChannelNotConfigured",
     "Channels",
     "DeliveryFailed",
+    "DeliveryRejected",
     "Log",
     "Mail",
     "Message",
-    "Refused",
     "Slack",
     "Webhook",
     "signature",

@@ -11,7 +11,10 @@ TIMEOUT: Final = 10.0  # seconds, of one delivery in all
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, the same for every channel. All texts are cleaned; `text`, `tried` and `steps` are Markdown."""
+    """One message, the same for every channel. All texts are cleaned.
+
+    `text`, `attempted` and `suggestions` are Markdown.
+    """
 
     key: str  # the same message again has the same key
     repository: str
@@ -21,8 +24,8 @@ class Message:
     url: str
     since: datetime
     sent_at: datetime
-    tried: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
+    attempted: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
 
 
@@ -33,16 +36,16 @@ class DeliveryFailed(ConnectionError):
 class Busy(DeliveryFailed):
     """The service asks to come back later."""
 
-    def __init__(self, reason: str, after: timedelta) -> None:
+    def __init__(self, reason: str, retry_after: timedelta) -> None:
         super().__init__(reason)
-        self.after = after
+        self.retry_after = retry_after
 
 
-class Refused(Exception):
+class DeliveryRejected(Exception):
     """The service refuses it permanently: a person must act."""
 
 
-class ChannelNotConfigured(Refused):
+class ChannelNotConfigured(DeliveryRejected):
     """The operator has not configured the channel."""
 
 

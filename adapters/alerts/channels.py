@@ -19,18 +19,19 @@ _SETTINGS = {
 class Channels:
     """Those that are set up."""
 
-    there: Mapping[str, Channel] = field(default_factory=dict)
-    timeout: float = TIMEOUT  # seconds
+    configured: Mapping[str, Channel] = field(default_factory=dict)
+    timeout_seconds: float = TIMEOUT  # seconds
 
-    async def send(self, channel: str, message: Message) -> None:
+    async def send(self, channel_name: str, message: Message) -> None:
         """Deliver a message. Raises `ChannelNotConfigured`, `DeliveryFailed` (also a timeout), `Busy` or `Refused`."""
-        if channel not in self.there:
-            wanted = _SETTINGS.get(channel, "it up")
+        if channel_name not in self.configured:
+            settings = _SETTINGS.get(channel_name, "it up")
             raise ChannelNotConfigured(
-                f"the channel `{channel}` is not configured on this service: set {wanted}, then send the message again"
+                f"the channel `{channel_name}` is not configured on this service: "
+                f"set {settings}, then send the message again"
             )
         try:
-            async with asyncio.timeout(self.timeout):
-                await self.there[channel].send(message)
+            async with asyncio.timeout(self.timeout_seconds):
+                await self.configured[channel_name].send(message)
         except TimeoutError:
-            raise DeliveryFailed(f"{channel} did not answer within {self.timeout:g} s") from None
+            raise DeliveryFailed(f"{channel_name} did not answer within {self.timeout_seconds:g} s") from None

@@ -13,7 +13,7 @@ from typing import Literal
 import aiosmtplib
 from pydantic import SecretStr
 
-from adapters.alerts.base import TIMEOUT, DeliveryFailed, Message, Refused
+from adapters.alerts.base import TIMEOUT, DeliveryFailed, DeliveryRejected, Message
 from core.text_safety.sanitize import mask_secrets, one_line
 
 Encryption = Literal["starttls", "tls", "none"]
@@ -26,61 +26,64 @@ class Mail:
     host: str
     port: int
     sender: str
-    to: Sequence[str]
+    recipients: Sequence[str]
     encryption: Encryption = "starttls"
     user: str | None = None
     password: SecretStr | None = None
-    trust: ssl.SSLContext | None = None  # None: what the machine trusts
+    tls_context: ssl.SSLContext | None = None  # None: what the machine trusts
 
     async def send(self, message: Message) -> None:
         """Send one mail to all. The same message has the same Message-ID, so that mail programs show it once."""
         try:
             await aiosmtplib.send(
-                mail_of(message, self.sender, self.to),
+                build_mail(message, self.sender, self.recipients),
                 sender=self.sender,
-                recipients=list(self.to),
+                recipients=list(self.recipients),
                 hostname=self.host,
                 port=self.port,
                 username=self.user,
                 password=self.password.get_secret_value() if self.password else None,
                 use_tls=self.encryption == "tls",
                 start_tls=self.encryption == "starttls",
-                tls_context=self.trust if self.encryption != "none" else None,
+                tls_context=self.tls_context if self.encryption != "none" else None,
                 timeout=TIMEOUT,
             )
         except aiosmtplib.SMTPAuthenticationError as error:
-            raise Refused(_told(error)) from None
+            raise DeliveryRejected(_error_text(error)) from None
         except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(500 <= one.code < 600 for one in error.recipients):
-                raise Refused(_told(error)) from None
-            raise DeliveryFailed(_told(error)) from None
+            if all(500 <= refusal.code < 600 for refusal in error.recipients):
+                raise DeliveryRejected(_error_text(error)) from None
+            raise DeliveryFailed(_error_text(error)) from None
         except aiosmtplib.SMTPResponseException as error:
             if 500 <= error.code < 600:
-                raise Refused(_told(error)) from None
-            raise DeliveryFailed(_told(error)) from None
+                raise DeliveryRejected(_error_text(error)) from None
+            raise DeliveryFailed(_error_text(error)) from None
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise DeliveryFailed(_told(error)) from None
+            raise DeliveryFailed(_error_text(error)) from None
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"the mail server: {one_line(mask_secrets(str(error) or type(error).__name__), 200)}"
 
 
-def mail_of(message: Message, sender: str, to: Sequence[str]) -> EmailMessage:
+def build_mail(message: Message, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The message as plain text."""
     mail = EmailMessage()
     mail["Subject"] = message.title
     mail["From"] = sender
-    mail["To"] = ", ".join(to)
+    mail["To"] = ", ".join(recipients)
     mail["Date"] = format_datetime(message.sent_at)
-    unique = hashlib.sha256(f"{message.repository} {message.key}".encode()).hexdigest()[:32]
-    mail["Message-ID"] = f"<{unique}@{sender.rpartition('@')[2]}>"
+    message_id = hashlib.sha256(f"{message.repository} {message.key}".encode()).hexdigest()[:32]
+    mail["Message-ID"] = f"<{message_id}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"  # so that no out-of-office reply is sent
     parts = [message.text]
-    if message.tried:
-        parts.append("Tried so far:\n" + "\n".join(f"- {line}" for line in message.tried))
-    if message.steps:
-        parts.append("What you can do:\n" + "\n".join(f"{at}. {step}" for at, step in enumerate(message.steps, 1)))
+    if message.attempted:
+        parts.append("Tried so far:\n" + "\n".join(f"- {line}" for line in message.attempted))
+    if message.suggestions:
+        parts.append(
+            "What you can do:\n"
+            + "\n".join(f"{position}. {step}" for position, step in enumerate(message.suggestions, 1))
+        )
     if message.people:
         parts.append(f"Notified: {', '.join(message.people)}; waiting since {message.since:%Y-%m-%d %H:%M} UTC")
     if message.url:

@@ -25,23 +25,23 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def body_of(message: Message) -> bytes:
+def build_body(message: Message) -> bytes:
     """The message as JSON."""
-    told = {
+    payload = {
         "version": VERSION,
         "id": message.key,
         "repository": message.repository,
         "task": message.number or None,
         "title": message.title,
         "text": message.text,
-        "tried": message.tried,
-        "steps": message.steps,
+        "tried": message.attempted,
+        "steps": message.suggestions,
         "people": message.people,
         "url": message.url,
         "since": message.since.isoformat(),
         "sent_at": message.sent_at.isoformat(),
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Webhook:
 
     async def send(self, message: Message) -> None:
         """One POST; the same message again has the same id, so that a receiver can leave it out."""
-        body, timestamp = body_of(message), str(int(message.sent_at.timestamp()))
-        signed = signature(self.secret.get_secret_value(), timestamp, body)
-        headers = {SIGNATURE: signed, TIMESTAMP: timestamp, ID: message.key}
+        body, timestamp = build_body(message), str(int(message.sent_at.timestamp()))
+        body_signature = signature(self.secret.get_secret_value(), timestamp, body)
+        headers = {SIGNATURE: body_signature, TIMESTAMP: timestamp, ID: message.key}
         await post(self.http, "the webhook", self.url.get_secret_value(), body, headers)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from core.assignment.agent_state import AgentRecord, AgentStateChange, StateChangeKind
-from core.circuit_breaker import Circuit
+from core.circuit_breaker import CircuitBreaker
 from core.task.deadlines import DeadlineTarget, TargetKind
 
 AGENT_BACKOFF = "cool"  # the deadline of an agent that has to be looked at again
@@ -50,7 +50,7 @@ class TeamState:
 
     task_counts: dict[str, int]
     records: dict[str, AgentRecord]
-    circuits: dict[str, Circuit]
+    circuits: dict[str, CircuitBreaker]
 
 
 async def load_team_state(connection: AsyncConnection, repository_id: int) -> TeamState:
@@ -85,50 +85,50 @@ def _record_from_row(row: Mapping[str, Any]) -> AgentRecord:
         last_failure_reason=row["last_failure_reason"] or "",
         failures=row["failures"],
         backoff_reason=row["backoff_reason"] or "",
-        assigned=row["assigned"],
+        total_assigned=row["assigned"],
     )
 
 
-def _circuit_from_row(row: Mapping[str, Any]) -> Circuit:
-    return Circuit(**{**row, "reason": row["reason"] or ""})
+def _circuit_from_row(row: Mapping[str, Any]) -> CircuitBreaker:
+    return CircuitBreaker(**{**row, "reason": row["reason"] or ""})
 
 
 async def save_state_change(connection: AsyncConnection, repository_id: int, change: AgentStateChange) -> None:
     """Keep news of an agent."""
     values: dict[str, Any]
-    match change.turn:
+    match change.kind:
         case StateChangeKind.SEEN:
-            values = {"seen_at": change.at}
+            values = {"seen_at": change.occurred_at}
         case StateChangeKind.DELIVERED:
-            values = {"seen_at": change.at, "failures": 0}
+            values = {"seen_at": change.occurred_at, "failures": 0}
         case StateChangeKind.FAILED:
-            values = {"last_failure_at": change.at, "last_failure_reason": change.reason, "failures": 1}
-        case StateChangeKind.COOLING:
+            values = {"last_failure_at": change.occurred_at, "last_failure_reason": change.reason, "failures": 1}
+        case StateChangeKind.BACKING_OFF:
             values = {"backoff_until": change.until, "backoff_reason": change.reason}
         case StateChangeKind.RESUMED:
             values = dict.fromkeys(("last_failure_at", "last_failure_reason", "backoff_until", "backoff_reason"))
             values["failures"] = 0
     statement = insert(t.agents).values(repository_id=repository_id, name=change.agent, **values)
-    if change.turn is StateChangeKind.FAILED:
+    if change.kind is StateChangeKind.FAILED:
         values = {**values, "failures": t.agents.c.failures + 1}
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))
 
 
-async def load_circuits(connection: AsyncConnection) -> dict[str, Circuit]:
+async def load_circuits(connection: AsyncConnection) -> dict[str, CircuitBreaker]:
     """The circuits that are not as good as new, by name."""
     return {row["name"]: _circuit_from_row(dict(row)) for row in (await connection.execute(_CIRCUITS)).mappings()}
 
 
-async def lock_circuit(connection: AsyncConnection, name: str) -> Circuit:
+async def lock_circuit(connection: AsyncConnection, name: str) -> CircuitBreaker:
     """One circuit, ours until the transaction ends if it is kept already."""
     query = select(t.circuit_breakers).where(t.circuit_breakers.c.name == name).with_for_update()
     row = (await connection.execute(query)).mappings().first()
-    return _circuit_from_row(dict(row)) if row else Circuit(name)
+    return _circuit_from_row(dict(row)) if row else CircuitBreaker(name)
 
 
-async def save_circuit(connection: AsyncConnection, circuit: Circuit) -> None:
+async def save_circuit(connection: AsyncConnection, circuit: CircuitBreaker) -> None:
     """Keep a circuit; one that is as good as new needs no row."""
-    if circuit == Circuit(circuit.name):
+    if circuit == CircuitBreaker(circuit.name):
         await connection.execute(delete(t.circuit_breakers).where(t.circuit_breakers.c.name == circuit.name))
         return
     values = {

@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.pending_writes import PendingWrites
-from core.assignment.stats import LATEST, WINDOW, AttemptRecord, Measures, by_agent, by_capability, measure
+from core.assignment.stats import (
+    MAX_ATTEMPTS,
+    WINDOW,
+    AttemptRecord,
+    AttemptStats,
+    compute_stats,
+    group_by_agent,
+    stats_by_capability,
+)
 from core.task.model import Role
 
 # The index `attempts_of_agent` gives each agent's latest without reading the older ones' rows.
@@ -46,24 +54,26 @@ async def list_recent(
     return [row for _, row in await _load(connection, query)]
 
 
-async def agent_stats(connection: AsyncConnection, repository_id: int, now: datetime) -> dict[str, Measures]:
+async def agent_stats(connection: AsyncConnection, repository_id: int, now: datetime) -> dict[str, AttemptStats]:
     """The figures of each agent that was at work lately, by its name."""
-    rows = by_agent(await list_recent(connection, repository_id, now))
-    return {name: measure(records) for name, records in rows.items()}
+    rows = group_by_agent(await list_recent(connection, repository_id, now))
+    return {name: compute_stats(records) for name, records in rows.items()}
 
 
-async def team_stats(connection: AsyncConnection, repository_id: int, now: datetime) -> dict[str, dict[str, Measures]]:
+async def team_stats(
+    connection: AsyncConnection, repository_id: int, now: datetime
+) -> dict[str, dict[str, AttemptStats]]:
     """The figures of each agent that was at work lately: under `""` of all, and for each capability asked for."""
-    rows = by_agent(await list_recent(connection, repository_id, now))
-    return {name: {"": measure(records), **by_capability(records)} for name, records in rows.items()}
+    rows = group_by_agent(await list_recent(connection, repository_id, now))
+    return {name: {"": compute_stats(records), **stats_by_capability(records)} for name, records in rows.items()}
 
 
-async def all_stats(connection: AsyncConnection, now: datetime) -> dict[tuple[int, str], Measures]:
+async def all_stats(connection: AsyncConnection, now: datetime) -> dict[tuple[int, str], AttemptStats]:
     """The figures of all agents of all repositories, by the repository's id and the agent's name."""
     records_by_agent: dict[tuple[int, str], list[AttemptRecord]] = {}
     for repository_id, row in await _load(connection, _recent_query(now)):
         records_by_agent.setdefault((repository_id, row.agent), []).append(row)
-    return {key: measure(rows) for key, rows in records_by_agent.items()}
+    return {key: compute_stats(rows) for key, rows in records_by_agent.items()}
 
 
 async def durations(connection: AsyncConnection, repository_id: int, now: datetime) -> list[float]:
@@ -86,7 +96,7 @@ async def prune(connection: AsyncConnection, now: datetime) -> int:
     """
     a = t.attempts.c
     ranked = select(a.repository_id, a.task, a.attempt, a.started_at, _RANK).subquery()
-    is_outdated = or_(ranked.c.started_at < now - WINDOW, ranked.c.place > LATEST)
+    is_outdated = or_(ranked.c.started_at < now - WINDOW, ranked.c.place > MAX_ATTEMPTS)
     result = await connection.execute(
         delete(t.attempts).where(
             tuple_(a.repository_id, a.task, a.attempt).in_(
@@ -103,7 +113,7 @@ def _recent_query(now: datetime) -> Select[Any]:
 
 async def _load(connection: AsyncConnection, query: Select[Any]) -> list[tuple[int, AttemptRecord]]:
     latest = query.subquery()
-    rows = await connection.execute(select(latest).where(latest.c.place <= LATEST).order_by(latest.c.place))
+    rows = await connection.execute(select(latest).where(latest.c.place <= MAX_ATTEMPTS).order_by(latest.c.place))
     return [_record_from_row(row) for row in rows]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.pending_writes import PendingWrites
-from core.audit.chain import FIRST, BrokenTrailError, canonical_task, chain_hash, replay
+from core.audit.chain import INITIAL_HASH, BrokenAuditLogError, canonical_task, chain_hash, replay
 from core.audit.events import Event, EventType
 
 BATCH_SIZE = 2_000  # lines that are read together when all are
@@ -26,7 +26,7 @@ _LAST = select(_e.seq, _e.hash).where(_e.repository_id == bindparam("repository"
 async def load_chain_end(connection: AsyncConnection, repository_id: int) -> tuple[int, str]:
     """Seq and hash of the last line."""
     row = (await connection.execute(_LAST, {"repository": repository_id})).first()
-    return (row.seq, row.hash) if row else (0, FIRST)
+    return (row.seq, row.hash) if row else (0, INITIAL_HASH)
 
 
 async def append(connection: AsyncConnection, repository_id: int, events: Sequence[Event]) -> None:
@@ -88,7 +88,7 @@ async def verify(connection: AsyncConnection, repository_id: int) -> AuditResult
     On a connection that sees one state of the database throughout. A broken chain ends the check: nothing behind the
     break can be trusted.
     """
-    previous_hash, expected_seq, event_count = FIRST, 1, 0
+    previous_hash, expected_seq, event_count = INITIAL_HASH, 1, 0
     replayed: dict[int, dict[str, Any]] = {}
     problems: list[str] = []
     async for seq, hash_, event in _read_all(connection, repository_id):
@@ -104,7 +104,7 @@ async def verify(connection: AsyncConnection, repository_id: int) -> AuditResult
             return AuditResult(event_count, len(replayed), (*problems, problem))
         try:
             replayed[event.task] = replay(replayed.get(event.task, {}), event)
-        except BrokenTrailError as error:
+        except BrokenAuditLogError as error:
             problems.append(f"line {seq}: {error}")
         expected_seq, event_count = expected_seq + 1, event_count + 1
     rows = await connection.stream(

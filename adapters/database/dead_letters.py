@@ -39,7 +39,7 @@ async def repository_dead_letters(connection: AsyncConnection, repository_id: in
     """What was given up in a repository and can be sent again, oldest first, at most `MOST` of each kind."""
     effects = await _dead_effects(connection, _o.repository_id == repository_id, _o.kind.not_in(_NOT_RETRYABLE))
     deliveries = await _dead_deliveries(connection, _d.repository_id == repository_id)
-    return tuple(sorted((*effects, *deliveries), key=lambda dead_letter: dead_letter.at))
+    return tuple(sorted((*effects, *deliveries), key=lambda dead_letter: dead_letter.created_at))
 
 
 async def task_dead_letters(connection: AsyncConnection, repository_id: int, number: int) -> tuple[DeadLetter, ...]:
@@ -66,7 +66,7 @@ async def all_dead_letters(connection: AsyncConnection) -> list[DeadLetter]:
         for row in rows
     ]
     dead_letters = [*await _dead_effects(connection), *await _dead_deliveries(connection), *webhooks]
-    return sorted(dead_letters, key=lambda dead_letter: dead_letter.at)
+    return sorted(dead_letters, key=lambda dead_letter: dead_letter.created_at)
 
 
 async def _dead_effects(connection: AsyncConnection, *where: Any) -> list[DeadLetter]:
@@ -79,12 +79,12 @@ async def _dead_effects(connection: AsyncConnection, *where: Any) -> list[DeadLe
     )
     return [
         DeadLetter(
-            which=str(row.id),
-            what=_describe_effect(row.kind, row.key, row.payload),
+            id=str(row.id),
+            subject=_describe_effect(row.kind, row.key, row.payload),
             number=row.issue_number or None,
             attempts=row.attempts,
             error=_clean_error(row.error),
-            at=row.created_at,
+            created_at=row.created_at,
             repository=row.full_name,
         )
         for row in await connection.execute(query.limit(MAX_LISTED) if where else query)
@@ -102,12 +102,12 @@ async def _dead_deliveries(connection: AsyncConnection, *where: Any) -> list[Dea
     )
     return [
         DeadLetter(
-            which=row.guid,
-            what=_describe_event("delivery ", row.event, row.action),
+            id=row.guid,
+            subject=_describe_event("delivery ", row.event, row.action),
             number=_issue_number(row.payload),
             attempts=row.attempts,
             error=_clean_error(row.error),
-            at=row.received_at,
+            created_at=row.received_at,
             repository=row.full_name or "",
         )
         for row in await connection.execute(query.limit(MAX_LISTED) if where else query)

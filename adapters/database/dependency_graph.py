@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.repositories import RepositoryRow
+from adapters.database.task_state import task_field
 from core.assignment.queue import Graph
-from core.task.dependencies import Dependency, Source, counting
+from core.task.dependencies import Dependency, Source, effective_graph
 from core.task.model import Status
 
-_queued_after = t.tasks.c.state["held"]["behind"].as_string().label("reference")  # the task behind which one is queued
-_held_by = t.tasks.c.state["held"]["by"].as_string()  # empty: ourselves, by forecast
+_queued_after = task_field("hold", "blocker").as_string().label("reference")  # the task behind which one is queued
+_held_by = task_field("hold", "held_by").as_string()  # empty: ourselves, by forecast
 OPEN_STATUSES = [s.value for s in Status if s is not Status.DONE]
 TaskKey = tuple[int, int]  # the id of a repository, and a number in it
 
@@ -99,7 +100,7 @@ async def dependency_closure(
             target = resolver.reference(key, reference)
             sources[nodes_by_key[key]][target] = Source(source)
             frontier.append(target)
-    return counting(sources)
+    return effective_graph(sources)
 
 
 async def _open_dependencies(connection: AsyncConnection, keys: Iterable[TaskKey]) -> list[tuple[TaskKey, str, str]]:
@@ -137,7 +138,7 @@ async def load_finished(
             t.tasks.c.number,
             t.tasks.c.status,
             t.tasks.c.untracked,
-            t.tasks.c.state["issue_open"].as_boolean(),
+            task_field("issue_open").as_boolean(),
         ).where(tuple_(t.tasks.c.repository_id, t.tasks.c.number).in_(list(references_by_key)))
     )
     return {

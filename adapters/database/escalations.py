@@ -51,9 +51,9 @@ def _update_open(task: Task, escalation: Escalation) -> Any:
 def _values(escalation: Escalation) -> dict[str, Any]:
     return {
         "reason": escalation.reason,
-        "attempted": list(escalation.tried),
-        "steps": list(escalation.steps),
-        "notified": list(escalation.called),
+        "attempted": list(escalation.attempted),
+        "steps": list(escalation.suggestions),
+        "notified": list(escalation.notified),
         "delivered_at": escalation.delivered_at,
         "next_at": escalation.next_at,
         "acknowledged_at": escalation.acknowledged_at,

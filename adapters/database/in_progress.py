@@ -6,11 +6,11 @@ from sqlalchemy import and_, bindparam, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from adapters.database.task_state import task_field
 from core.conflicts.in_progress import InProgressTask
 from core.forecast.model import PredictedFile
 from core.task.model import Priority, Status
 
-_state = t.tasks.c.state
 _ACTIVE_STATUSES = (Status.IN_PROGRESS.value, Status.REVIEW.value)
 # `core.conflicts.in_progress.standing_of` says the same of a task that is loaded; a test compares the two.
 _IN_PROGRESS = select(
@@ -18,16 +18,16 @@ _IN_PROGRESS = select(
     t.tasks.c.status,
     t.tasks.c.priority,
     t.tasks.c.agent,
-    func.coalesce(t.in_queue, False).label("in_line"),
-    and_(_state["held"].astext.is_(None), _state["issue_open"].as_boolean()).label("free"),
-    _state["flags"].label("flags"),
+    func.coalesce(t.in_queue, False).label("is_assignable"),
+    and_(task_field("hold").astext.is_(None), task_field("issue_open").as_boolean()).label("is_unblocked"),
+    task_field("flags").label("flags"),
     or_(
-        func.coalesce(_state["lease"]["role"].as_string() == "implement", False),
-        func.jsonb_path_exists(_state, text("""'$.history[*] ? (@.role == "implement")'""")),
-    ).label("tried"),
-    func.coalesce(_state["pull"]["open"].as_boolean(), False).label("pull_open"),
-    _state["pull"]["files"].label("touched"),
-    _state["forecast"]["files"].label("foreseen"),
+        func.coalesce(task_field("lease", "role").as_string() == "implement", False),
+        func.jsonb_path_exists(t.tasks.c.state, text("""'$.history[*] ? (@.role == "implement")'""")),
+    ).label("was_tried"),
+    func.coalesce(task_field("pull", "open").as_boolean(), False).label("pull_open"),
+    task_field("pull", "files").label("changed_files"),
+    task_field("forecast", "files").label("predicted_files"),
 ).where(
     t.tasks.c.repository_id == bindparam("repository"),
     t.tasks.c.untracked.is_(False),
@@ -43,14 +43,14 @@ async def list_in_progress(connection: AsyncConnection, repository_id: int) -> l
             number=row.number,
             status=Status(row.status),
             priority=Priority(row.priority),
-            in_line=row.in_line,
-            free=row.free,
+            is_assignable=row.is_assignable,
+            is_unblocked=row.is_unblocked,
             flags=tuple(row.flags or ()),
-            begun=row.tried or row.pull_open,
+            has_started=row.was_tried or row.pull_open,
             agent=row.agent,
             pull_open=row.pull_open,
-            touched=tuple(row.touched or ()),
-            foreseen=tuple(PredictedFile(**file) for file in row.foreseen or ()),
+            changed_files=tuple(row.changed_files or ()),
+            predicted_files=tuple(PredictedFile(**file) for file in row.predicted_files or ()),
         )
         for row in rows
     ]

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
+from adapters.database.task_state import task_field
 from core.conflicts.pulls import FileConflict, OpenPull, PullPair, TrialMerge
 from core.signals.base import PullFacts
 from core.task.model import ChecksState, Priority, Task
@@ -24,21 +25,20 @@ _FILES = TypeAdapter(tuple[FileConflict, ...])
 
 _o, _p = t.open_pulls.c, t.pull_pairs.c
 _IS_PULL_OF_TASK = and_(t.tasks.c.repository_id == _o.repository_id, t.tasks.c.number == _o.task)
-_PULL = t.tasks.c.state["pull"]
 # The task looks for a verdict on this head, or has to look again because a person let something pass for a while.
 _NEEDS_MERGE_RESULT = or_(
-    func.coalesce(_PULL["mergeable_sha"].as_string(), "") != _o.head_sha,
-    func.coalesce(t.tasks.c.state["ignored"], cast("{}", JSONB)) != cast("{}", JSONB),
+    func.coalesce(task_field("pull", "mergeable_sha").as_string(), "") != _o.head_sha,
+    func.coalesce(task_field("ignored_conflicts"), cast("{}", JSONB)) != cast("{}", JSONB),
 )
 _COLUMNS = (
     *(_o.number, _o.task, _o.title, _o.branch, _o.base, _o.head_sha, _o.url, _o.author, _o.opened_at, _o.draft),
     *(_o.trial_merge, _o.check_fingerprint),
     t.tasks.c.agent,
     t.tasks.c.priority,
-    t.tasks.c.state["waits_for"].label("waits_for"),
-    _PULL["checks"].as_string().label("checks"),
-    _PULL["base_sha"].as_string().label("base_said"),
-    and_(_o.task.is_not(None), _NEEDS_MERGE_RESULT).label("asks"),
+    task_field("open_dependencies").label("open_dependencies"),
+    task_field("pull", "checks").as_string().label("checks"),
+    task_field("pull", "base_sha").as_string().label("reported_base_sha"),
+    and_(_o.task.is_not(None), _NEEDS_MERGE_RESULT).label("needs_comparison"),
 )
 _OPEN_PULLS = (
     select(*_COLUMNS)
@@ -63,13 +63,13 @@ async def list_open(connection: AsyncConnection, repository_id: int, base: str |
 
 def _pull_from_row(row: dict[str, Any]) -> OpenPull:
     trial, priority = row.pop("trial_merge"), row.pop("priority")
-    dependencies, checks = row.pop("waits_for") or (), row.pop("checks")
+    dependencies, checks = row.pop("open_dependencies") or (), row.pop("checks")
     return OpenPull(
         **row,
         trial_merge=_TRIAL.validate_python(trial) if trial is not None else None,
         rank=Priority(priority).rank if priority else Priority.P2.rank,
-        needs=tuple(int(reference[1:]) for reference in dependencies if reference.startswith("#")),
-        passed=checks in (None, ChecksState.SUCCESS, ChecksState.NONE),
+        dependencies=tuple(int(reference[1:]) for reference in dependencies if reference.startswith("#")),
+        checks_passed=checks in (None, ChecksState.SUCCESS, ChecksState.NONE),
     )
 
 
@@ -102,7 +102,9 @@ async def load_all(connection: AsyncConnection, repository_id: int) -> dict[int,
 async def pulls_of_tasks(connection: AsyncConnection, repository_id: int) -> dict[int, Task]:
     """The tasks whose pull request is open as far as we know, by its number; untracked ones left out."""
     query = select(t.tasks.c.state).where(
-        t.tasks.c.repository_id == repository_id, t.tasks.c.untracked.is_(False), _PULL["open"].as_boolean()
+        t.tasks.c.repository_id == repository_id,
+        t.tasks.c.untracked.is_(False),
+        task_field("pull", "open").as_boolean(),
     )
     tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
     return {task.pull.number: task for task in tasks if task.pull}

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database.codec import effect_to_json, task_to_json
 from adapters.database.jobs import EffectGroup
 from adapters.database.write_statements import ATTEMPT_COLUMNS, FIRST_VALUE_COLUMNS, statement_for
-from core.assignment.queue import place_in_queue
+from core.assignment.queue import queue_state
 from core.assignment.stats import AttemptRecord
 from core.audit.chain import chain_hash
 from core.audit.events import Event
@@ -103,12 +103,12 @@ class PendingWrites:
             "kind": type(effect).__name__,
             "payload": effect_to_json(effect),
             "not_before": (self.now + delay).isoformat() if delay else None,
-            "state": effect.state,
-            "urgent": effect.lane.is_urgent,
+            "state": effect.is_state,
+            "urgent": effect.priority.is_urgent,
         }
         existing = self._effects.get(effect.key)
         if existing is not None:
-            if not effect.state:
+            if not effect.is_state:
                 return
             new |= {"place": existing["place"], "issue_number": existing["issue_number"]}
             if existing["not_before"] is None or new["not_before"] is None:
@@ -191,11 +191,11 @@ def _task_row(task: Task, now: datetime) -> dict[str, Any]:
         "agent": task.lease.worker if task.lease else None,
         "attempt": task.attempt,
         "fingerprint": task.fingerprint,
-        "untracked": task.withdrawn,
-        "required_capabilities": list(task.required),
+        "untracked": task.untracked,
+        "required_capabilities": list(task.required_capabilities),
         "pull_number": task.pull.number if task.pull else None,
         "head_sha": task.pull.head_sha if task.pull else None,
-        "queue_state": place_in_queue(task),
+        "queue_state": queue_state(task),
         "updated_at": now.isoformat(),
         "state": task_to_json(task),
     }

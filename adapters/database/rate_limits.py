@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.database import Database
 from core.effects.priority import SendPriority
-from core.rate_limits import HOUR, MINUTE, Bucket, Budget, PrimaryLimit, Window
+from core.rate_limits import HOUR, MINUTE, Bucket, PrimaryLimit, RateLimitState, Window
 
 _b = t.rate_limits.c
 _SELECT = select(_b.version, _b.state).where(_b.credential == bindparam("which"))
@@ -33,13 +33,13 @@ _INSERT = (
 )
 
 
-async def load(connection: AsyncConnection, sender: str) -> tuple[int, Budget]:
+async def load(connection: AsyncConnection, sender: str) -> tuple[int, RateLimitState]:
     """The budget of a sender (`installation:7`) and its version; 0 and a full one where there is none yet."""
     row = (await connection.execute(_SELECT, {"which": sender})).first()
-    return (row.version, _from_json(row.state)) if row else (0, Budget())
+    return (row.version, _from_json(row.state)) if row else (0, RateLimitState())
 
 
-async def save(connection: AsyncConnection, sender: str, version: int, budget: Budget) -> bool:
+async def save(connection: AsyncConnection, sender: str, version: int, budget: RateLimitState) -> bool:
     """Keep it as the one after `version`, in one statement; false if another replica was quicker."""
     values = {"which": sender, "to": _to_json(budget)}
     statement = (_UPDATE, {**values, "seen": version}) if version else (_INSERT, values)
@@ -52,11 +52,11 @@ class BudgetRows:
 
     _connection: AsyncConnection
 
-    async def load(self, credential: str) -> tuple[int, Budget]:
+    async def load(self, credential: str) -> tuple[int, RateLimitState]:
         """Return the budget of a credential and its version; see `load`."""
         return await load(self._connection, credential)
 
-    async def save(self, credential: str, version: int, budget: Budget) -> bool:
+    async def save(self, credential: str, version: int, budget: RateLimitState) -> bool:
         """Save the budget that follows `version`; see `save`."""
         return await save(self._connection, credential, version, budget)
 
@@ -74,13 +74,13 @@ class DatabaseBudgetStore:
             yield BudgetRows(connection)
 
 
-async def load_all(connection: AsyncConnection) -> dict[str, Budget]:
+async def load_all(connection: AsyncConnection) -> dict[str, RateLimitState]:
     """All budgets, by sender."""
     rows = await connection.execute(select(_b.credential, _b.state).order_by(_b.credential))
     return {row.credential: _from_json(row.state) for row in rows}
 
 
-def _to_json(budget: Budget) -> dict[str, Any]:
+def _to_json(budget: RateLimitState) -> dict[str, Any]:
     return {
         "points": budget.points.spent,
         "content": budget.content.spent,
@@ -92,11 +92,11 @@ def _to_json(budget: Budget) -> dict[str, Any]:
     }
 
 
-def _from_json(data: dict[str, Any]) -> Budget:
+def _from_json(data: dict[str, Any]) -> RateLimitState:
     def window(span: float, name: str) -> Window:
         return Window(span, tuple((int(part), int(amount)) for part, amount in data[name]))
 
-    return Budget(
+    return RateLimitState(
         points=window(MINUTE, "points"),
         content=window(MINUTE, "content"),
         content_hour=window(HOUR, "content_hour"),

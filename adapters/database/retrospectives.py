@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from adapters.database.task_state import task_field
 from core.audit.events import ASSIGNMENTS, Event, EventType
 from core.retro.model import Retrospective
 from core.task.model import Status
@@ -44,7 +45,7 @@ async def save(connection: AsyncConnection, repository_id: int, retrospective: R
     statement = insert(t.retrospectives).values(
         repository_id=repository_id,
         key=retrospective.key,
-        created_at=retrospective.held_at,
+        created_at=retrospective.created_at,
         last_event_id=last_event.scalar_subquery(),
         **values,
     )
@@ -113,7 +114,7 @@ async def events_by_task(
 
 async def task_titles(connection: AsyncConnection, repository_id: int, tasks: Collection[int]) -> dict[int, str]:
     """What these tasks are called now."""
-    query = select(t.tasks.c.number, t.tasks.c.state["title"].astext).where(
+    query = select(t.tasks.c.number, task_field("title").astext).where(
         t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(tasks)
     )
     return dict((await connection.execute(query)).all())

@@ -15,9 +15,10 @@ from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.jobs import EffectGroup
 from adapters.database.pending_writes import EMPTY, PendingWrites
-from core.assignment.agent_state import SignsOfLife
-from core.assignment.queue import Queued
-from core.audit.chain import FIRST
+from adapters.database.task_state import task_field
+from core.assignment.agent_state import AgentActivity
+from core.assignment.queue import QueuedTask
+from core.audit.chain import INITIAL_HASH
 from core.effects.base import SetLabels, UpsertDigest
 from core.task.deadlines import Deadline, DeadlineTarget
 from core.task.model import Status, Task
@@ -59,7 +60,7 @@ class TransactionState:
     """What a unit of work begins with."""
 
     task: Task | None
-    signs_of_life: dict[str, SignsOfLife]  # by the name of the agent
+    signs_of_life: dict[str, AgentActivity]  # by the name of the agent
     chain_end: tuple[int, str]  # seq and hash of the last line of the audit log
 
 
@@ -67,11 +68,11 @@ async def load_state(connection: AsyncConnection, repository_id: int, number: in
     """The task of this issue, if it is one, the signs of life of all agents, and the end of the audit log."""
     row = (await connection.execute(_STATE, {"repository": repository_id, "issue": number})).one()
     signs_of_life = {
-        name: SignsOfLife(*(datetime.fromisoformat(value) if value else None for value in timestamps))
+        name: AgentActivity(*(datetime.fromisoformat(value) if value else None for value in timestamps))
         for name, timestamps in (row.agents or {}).items()
     }
     task = task_from_json(row.task) if row.task is not None else None
-    return TransactionState(task, signs_of_life, (row.seq, row.hash) if row.hash is not None else (0, FIRST))
+    return TransactionState(task, signs_of_life, (row.seq, row.hash) if row.hash is not None else (0, INITIAL_HASH))
 
 
 _TASK = select(t.tasks.c.state).where(
@@ -123,7 +124,7 @@ async def open_task_numbers(connection: AsyncConnection, repository_id: int) -> 
     query = select(t.tasks.c.number).where(
         t.tasks.c.repository_id == repository_id,
         t.tasks.c.untracked.is_(False),
-        t.tasks.c.state["issue_open"].as_boolean(),
+        task_field("issue_open").as_boolean(),
     )
     return sorted((await connection.execute(query)).scalars())
 
@@ -146,7 +147,7 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
     await writes.flush(connection)
 
 
-async def load_queue(connection: AsyncConnection, repository_id: int, depth: int) -> list[Queued]:
+async def load_queue(connection: AsyncConnection, repository_id: int, depth: int) -> list[QueuedTask]:
     """The tasks that could be assigned, with those that overflow the queue; none if all fit and none overflows."""
     conditions = (t.tasks.c.repository_id == repository_id, t.tasks.c.queue_state.is_not(None))
     counts = select(func.count(), func.count().filter(t.tasks.c.queue_state == "overflow")).where(*conditions)
@@ -155,7 +156,9 @@ async def load_queue(connection: AsyncConnection, repository_id: int, depth: int
         return []
     columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queue_state)
     rows = await connection.execute(select(*columns).where(*conditions))
-    return [Queued(number, priority, created_at, state == "overflow") for number, priority, created_at, state in rows]
+    return [
+        QueuedTask(number, priority, created_at, state == "overflow") for number, priority, created_at, state in rows
+    ]
 
 
 async def unsent_numbers(connection: AsyncConnection, repository_id: int, now: datetime) -> list[EffectGroup]:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.dependency_graph import OPEN_STATUSES
+from adapters.database.task_state import task_field
 from config.repository import RepositoryConfig
 from core.assignment.queue import dependents_depth
 from core.assignment.rules import Agent
@@ -51,9 +52,9 @@ async def list_assignable(
     capability_sets = sorted(sorted(names) for names in criteria.capability_sets)
     conditions = [and_(t.in_queue, t.tasks.c.required_capabilities.contained_by(names)) for names in capability_sets]
     if criteria.can_plan:
-        conditions.append(and_(t.in_queue, t.tasks.c.state["plan"].astext.is_(None)))
+        conditions.append(and_(t.in_queue, task_field("plan").astext.is_(None)))
     if criteria.can_review:
-        unreviewed = t.tasks.c.state["review"].astext.is_(None)
+        unreviewed = task_field("review_lease").astext.is_(None)
         conditions.append(and_(t.tasks.c.status == Status.REVIEW.value, t.tasks.c.untracked.is_(False), unreviewed))
     if not conditions:
         return []

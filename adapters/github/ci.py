@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adapters.github.client import GitHub
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
-from core.handoff.failure_log import excerpt
+from core.handoff.failure_log import extract_failure
 from core.handoff.feedback import FailedCheck
 from core.signals.base import ChecksSeen
 from core.stall.model import CheckWaitReason
@@ -43,14 +43,16 @@ async def read_checks(github: GitHub, repo: str, sha: str, our_app_id: int, *, i
     ]
     statuses = await github.get_combined_status(repo, sha)
     if not runs and not statuses.total_count and not suites:
-        return ChecksSeen(sha, ChecksState.NONE if is_final else ChecksState.PENDING, wait=CheckWaitReason.NOTHING)
+        return ChecksSeen(
+            sha, ChecksState.NONE if is_final else ChecksState.PENDING, wait_reason=CheckWaitReason.NOTHING
+        )
     unfinished = (
         any(suite.status != "completed" or suite.conclusion in _WAITING for suite in suites)
         or any(check_run.status != "completed" or check_run.conclusion in _WAITING for check_run in runs)
         or (statuses.total_count and statuses.state == "pending")
     )
     if unfinished:
-        return ChecksSeen(sha, ChecksState.PENDING, wait=_wait_reason(suites, runs, statuses))
+        return ChecksSeen(sha, ChecksState.PENDING, wait_reason=_wait_reason(suites, runs, statuses))
     failed_runs = [check_run for check_run in runs if check_run.conclusion not in _PASSED]
     failed_statuses = _failed_statuses(statuses)
     if not failed_runs and not failed_statuses:
@@ -87,7 +89,7 @@ async def _describe_failure(github: GitHub, repo: str, run: CheckRun) -> FailedC
     job = _JOB_URL.search(run.details_url or "") or _JOB_URL.search(url)
     if job is None:
         summary = f"{run.output.title or ''}\n{run.output.summary or ''}"
-        log_excerpt = excerpt(summary)
+        log_excerpt = extract_failure(summary)
         return FailedCheck(name, url, None, log_excerpt.first_error, log_excerpt.failing_tests, log_excerpt.tail)
     run_id, job_id = int(job[1]), int(job[2])
     step: str | None = None
@@ -101,5 +103,5 @@ async def _describe_failure(github: GitHub, repo: str, run: CheckRun) -> FailedC
         log = await github.download_job_log(repo, job_id, LOG_BYTES)
     except (NotFound, Gone):
         pass  # the log has expired or is not there yet; the check's name and address still help
-    log_excerpt = excerpt(log)
+    log_excerpt = extract_failure(log)
     return FailedCheck(name, url, step, log_excerpt.first_error, log_excerpt.failing_tests, log_excerpt.tail)

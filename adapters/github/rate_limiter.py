@@ -17,12 +17,21 @@ from typing import Protocol
 from adapters.github.rate_limit import RateLimitContext, RateLimitWait
 from core.clock import Clock
 from core.effects.priority import SendPriority
-from core.rate_limits import Admission, Budget, Limits, PrimaryLimit, RateLimitRequest, Refund, Write, try_acquire
+from core.rate_limits import (
+    Admission,
+    PrimaryLimit,
+    RateLimitRequest,
+    RateLimits,
+    RateLimitState,
+    Refund,
+    Write,
+    try_acquire,
+)
 
-EVERY = 5.0  # seconds after which reads are entered at the next one
-PATIENCE = 2.0  # seconds that a start or an answer waits in place for its slot
-BRIEFLY = 0.05  # seconds that any other write does: it must not keep a worker from what is more important
-HOLD = 4.0  # seconds within which a reserved write has to go; less than `core.rate_limits.SLACK`
+SYNC_INTERVAL_SECONDS = 5.0  # seconds after which reads are entered at the next one
+URGENT_WAIT_SECONDS = 2.0  # seconds that a start or an answer waits in place for its slot
+SHORT_WAIT_SECONDS = 0.05  # seconds that any other write does: it must not keep a worker from what is more important
+RESERVATION_SECONDS = 4.0  # seconds within which a reserved write has to go; less than `core.rate_limits.SLACK`
 
 OnWait = Callable[[SendPriority], None]
 
@@ -30,10 +39,10 @@ OnWait = Callable[[SendPriority], None]
 class BudgetConnection(Protocol):
     """Loads and saves budgets over one connection."""
 
-    async def load(self, credential: str) -> tuple[int, Budget]:
+    async def load(self, credential: str) -> tuple[int, RateLimitState]:
         """Return the budget of a credential (`installation:7`) and its version: 0 and a full one if there is none."""
 
-    async def save(self, credential: str, version: int, budget: Budget) -> bool:
+    async def save(self, credential: str, version: int, budget: RateLimitState) -> bool:
         """Save the budget that follows `version`; return false if another replica was quicker."""
 
 
@@ -53,19 +62,19 @@ class _PendingUsage:
     blocked_until: float = 0.0
     refunds: tuple[Refund, ...] = ()
 
-    def onto(self, budget: Budget, now: float, limits: Limits) -> Budget:
+    def apply_to(self, state: RateLimitState, now: float, limits: RateLimits) -> RateLimitState:
         for refund in self.refunds:
-            budget = budget.refunded(refund, now, limits)
+            state = state.apply_refund(refund, now, limits)
         for resource, primary in self.primary.items():
-            budget = budget.heard(resource, primary)
+            state = state.with_primary(resource, primary)
         if self.blocked_until:
-            budget = budget.refused(self.blocked_until)
-        return budget.read(now, self.points)
+            state = state.with_block(self.blocked_until)
+        return state.add_points(now, self.points)
 
-    def also(self, other: _PendingUsage) -> _PendingUsage:
+    def merge(self, other: _PendingUsage) -> _PendingUsage:
         primary = dict(self.primary)
-        for resource, heard in other.primary.items():
-            primary[resource] = primary[resource].heard(heard) if resource in primary else heard
+        for resource, limit in other.primary.items():
+            primary[resource] = primary[resource].merge(limit) if resource in primary else limit
         blocked_until = max(self.blocked_until, other.blocked_until)
         return _PendingUsage(self.points + other.points, primary, blocked_until, self.refunds + other.refunds)
 
@@ -75,21 +84,21 @@ class _Usage:
     """What this process knows of one sender."""
 
     version: int = 0
-    kept: Budget = field(default_factory=Budget)  # as the row was when it was last read or written
+    stored: RateLimitState = field(default_factory=RateLimitState)  # as the row was when it was last read or written
     read_at: float | None = None
-    news: _PendingUsage = field(default_factory=_PendingUsage)
+    pending: _PendingUsage = field(default_factory=_PendingUsage)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RateLimiter:
     """The rate limiter, as `adapters.github.rate_limit.Limiter` describes it."""
 
-    def __init__(self, store: BudgetStore, clock: Clock, limits: Limits, on_wait: OnWait | None = None) -> None:
+    def __init__(self, store: BudgetStore, clock: Clock, limits: RateLimits, on_wait: OnWait | None = None) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
         self._on_wait = on_wait
-        self._ledgers: dict[str, _Usage] = {}
+        self._usage_by_sender: dict[str, _Usage] = {}
 
     async def reserve(self, sender: str, context: RateLimitContext, *, content: bool) -> None:
         """Return when a write may go; it is recorded, and the context's next write uses it.
@@ -98,15 +107,15 @@ class RateLimiter:
         longer than `HOLD` loses its slot: a replica that dies blocks no other.
         """
         self.release(sender, context)
-        context.reserved_write = await self._write(
-            sender, RateLimitRequest(context.priority, True, content, waited=context.has_waited)
+        context.reserved_write = await self._acquire_write(
+            sender, RateLimitRequest(context.priority, True, content, is_retry=context.has_waited)
         )
 
     def release(self, sender: str, context: RateLimitContext) -> None:
         """The write that `passage` holds, if it still does, is not made: what was entered for it is free again."""
-        held, context.reserved_write = context.reserved_write, None
-        if held is not None:
-            self._add(sender, _PendingUsage(refunds=(Refund(held),)))
+        reserved, context.reserved_write = context.reserved_write, None
+        if reserved is not None:
+            self._add_pending(sender, _PendingUsage(refunds=(Refund(reserved),)))
 
     async def acquire(
         self, sender: str, context: RateLimitContext, resource: str, *, is_write: bool, content: bool
@@ -116,97 +125,118 @@ class RateLimiter:
 
         Every write asks for itself, so that more urgent writes may go between two writes of one context.
         """
-        ask = RateLimitRequest(context.priority, is_write, content, resource, context.has_waited)
+        request = RateLimitRequest(context.priority, is_write, content, resource, context.has_waited)
         if is_write:
-            if not self._uses(sender, context, content=content):
-                await self._write(sender, ask)
-        elif not await self._may_read(sender, ask):
-            verdict = await self._settle(sender, ask, 0.0)
-            if not verdict.goes:
-                raise self._throttled(context.priority, verdict)
-            self._add(sender, _PendingUsage(points=self._limits.read_points))
+            if not self._use_reservation(sender, context, content=content):
+                await self._acquire_write(sender, request)
+        elif not await self._can_read(sender, request):
+            admission = await self._sync(sender, request, 0.0)
+            if not admission.is_admitted:
+                raise self._wait_error(context.priority, admission)
+            self._add_pending(sender, _PendingUsage(points=self._limits.read_points))
 
-    def _uses(self, sender: str, context: RateLimitContext, *, content: bool) -> bool:
+    def _use_reservation(self, sender: str, context: RateLimitContext, *, content: bool) -> bool:
         """Whether the write that is about to go is the one that was reserved."""
-        held = context.reserved_write
-        if held is None or (content and not held.content) or self._now() > held.at + HOLD:
+        reserved = context.reserved_write
+        if (
+            reserved is None
+            or (content and not reserved.is_content)
+            or self._now() > reserved.sent_at + RESERVATION_SECONDS
+        ):
             self.release(sender, context)
             return False
         context.reserved_write = None
-        if held.content and not content:
-            self._add(sender, _PendingUsage(refunds=(Refund(held, whole=False),)))
+        if reserved.is_content and not content:
+            self._add_pending(sender, _PendingUsage(refunds=(Refund(reserved, is_full=False),)))
         return True
 
-    async def _write(self, sender: str, ask: RateLimitRequest) -> Write:
+    async def _acquire_write(self, sender: str, request: RateLimitRequest) -> Write:
         """Enter a write, and return at its slot. The slot is its own from the moment at which it is entered."""
-        verdict = await self._settle(sender, ask, PATIENCE if ask.lane <= SendPriority.ANSWER else BRIEFLY)
-        if not verdict.goes:
-            raise self._throttled(ask.lane, verdict)
-        if (wait := verdict.at - self._now()) > 0:
-            await self._clock.sleep(wait)
-        return Write(verdict.at, ask.content, ask.resource)
+        admission = await self._sync(
+            sender, request, URGENT_WAIT_SECONDS if request.priority <= SendPriority.ANSWER else SHORT_WAIT_SECONDS
+        )
+        if not admission.is_admitted:
+            raise self._wait_error(request.priority, admission)
+        if (delay := admission.send_at - self._now()) > 0:
+            await self._clock.sleep(delay)
+        return Write(admission.send_at, request.is_content, request.resource)
 
-    def _throttled(self, lane: SendPriority, verdict: Admission) -> RateLimitWait:
+    def _wait_error(self, priority: SendPriority, admission: Admission) -> RateLimitWait:
         if self._on_wait is not None:
-            self._on_wait(lane)
-        return RateLimitWait(datetime.fromtimestamp(verdict.at, UTC))
+            self._on_wait(priority)
+        return RateLimitWait(datetime.fromtimestamp(admission.send_at, UTC))
 
-    async def _may_read(self, sender: str, ask: RateLimitRequest) -> bool:
+    async def _can_read(self, sender: str, request: RateLimitRequest) -> bool:
         """Whether a read may go by what this process knows; if not, or if that is old, the row is to be asked."""
-        ledger, now = self._of(sender), self._now()
-        old = ledger.read_at is None or ledger.news.points >= self._limits.late or now - ledger.read_at >= EVERY
-        if old or not try_acquire(ledger.news.onto(ledger.kept, now, self._limits), ask, now, self._limits).goes:
+        usage, now = self._usage(sender), self._now()
+        is_stale = (
+            usage.read_at is None
+            or usage.pending.points >= self._limits.unrecorded_reads
+            or now - usage.read_at >= SYNC_INTERVAL_SECONDS
+        )
+        if (
+            is_stale
+            or not try_acquire(
+                usage.pending.apply_to(usage.stored, now, self._limits), request, now, self._limits
+            ).is_admitted
+        ):
             return False
-        self._add(sender, _PendingUsage(points=self._limits.read_points))
+        self._add_pending(sender, _PendingUsage(points=self._limits.read_points))
         return True
 
     def count_request(self, sender: str, *, is_write: bool) -> None:
         """Count a further request of an admitted call."""
-        self._add(sender, _PendingUsage(points=self._limits.write_points if is_write else self._limits.read_points))
+        self._add_pending(
+            sender, _PendingUsage(points=self._limits.write_points if is_write else self._limits.read_points)
+        )
 
     def update_limit(self, sender: str, resource: str, limit: int, remaining: int, reset_at: datetime) -> None:
         """Record the limit by the hour from a response."""
-        self._add(sender, _PendingUsage(primary={resource: PrimaryLimit(limit, remaining, reset_at.timestamp())}))
+        self._add_pending(
+            sender, _PendingUsage(primary={resource: PrimaryLimit(limit, remaining, reset_at.timestamp())})
+        )
 
     async def block_until(self, sender: str, until: datetime) -> None:
         """GitHub asks this sender to wait: tell the other replicas at once."""
-        self._add(sender, _PendingUsage(blocked_until=until.timestamp()))
-        await self._settle(sender, None, 0.0)
+        self._add_pending(sender, _PendingUsage(blocked_until=until.timestamp()))
+        await self._sync(sender, None, 0.0)
 
-    async def _settle(self, sender: str, ask: RateLimitRequest | None, patience: float) -> Admission:
+    async def _sync(self, sender: str, request: RateLimitRequest | None, max_wait: float) -> Admission:
         """Enter what is new, and the call that wants to go, into the row."""
-        ledger = self._of(sender)
-        async with ledger.lock, self._store.connect() as connection:
+        usage = self._usage(sender)
+        async with usage.lock, self._store.connect() as connection:
             # What is known may be old, and then tells too little rather than too much: a refusal is made sure of.
-            fresh = False
+            is_fresh = False
             while True:
-                if ledger.read_at is None:
-                    ledger.version, ledger.kept = await connection.load(sender)
-                    ledger.read_at, fresh = self._now(), True
-                now, news = self._now(), ledger.news
-                known = news.onto(ledger.kept, now, self._limits)
-                verdict = try_acquire(known, ask, now, self._limits, patience) if ask else Admission(now, True, known)
-                if not verdict.goes and not fresh:
-                    ledger.read_at = None
+                if usage.read_at is None:
+                    usage.version, usage.stored = await connection.load(sender)
+                    usage.read_at, is_fresh = self._now(), True
+                now, pending = self._now(), usage.pending
+                state = pending.apply_to(usage.stored, now, self._limits)
+                admission = (
+                    try_acquire(state, request, now, self._limits, max_wait) if request else Admission(now, True, state)
+                )
+                if not admission.is_admitted and not is_fresh:
+                    usage.read_at = None
                     continue
-                if verdict.budget == ledger.kept:
-                    return verdict
-                ledger.news, entered = _PendingUsage(), False  # what arrives during the write is for the next time
+                if admission.budget == usage.stored:
+                    return admission
+                usage.pending, is_saved = _PendingUsage(), False  # what arrives during the write is for the next time
                 try:
-                    entered = await connection.save(sender, ledger.version, verdict.budget)
+                    is_saved = await connection.save(sender, usage.version, admission.budget)
                 finally:
-                    if not entered:
-                        ledger.news, ledger.read_at = news.also(ledger.news), None
-                if entered:
-                    ledger.version, ledger.kept, ledger.read_at = ledger.version + 1, verdict.budget, now
-                    return verdict
+                    if not is_saved:
+                        usage.pending, usage.read_at = pending.merge(usage.pending), None
+                if is_saved:
+                    usage.version, usage.stored, usage.read_at = usage.version + 1, admission.budget, now
+                    return admission
 
-    def _of(self, sender: str) -> _Usage:
-        return self._ledgers.setdefault(sender, _Usage())
+    def _usage(self, sender: str) -> _Usage:
+        return self._usage_by_sender.setdefault(sender, _Usage())
 
-    def _add(self, sender: str, news: _PendingUsage) -> None:
-        ledger = self._of(sender)
-        ledger.news = ledger.news.also(news)
+    def _add_pending(self, sender: str, pending: _PendingUsage) -> None:
+        usage = self._usage(sender)
+        usage.pending = usage.pending.merge(pending)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -9,28 +9,34 @@ from adapters.github.errors import Invalid, TooLarge
 from config.task_templates import MAX_REPOSITORY_TEMPLATES, TEMPLATES_FOLDER, TemplateFile
 
 
-async def read_templates(github: GitHub, full_name: str, known: Iterable[TemplateFile]) -> tuple[TemplateFile, ...]:
+async def read_templates(
+    github: GitHub, full_name: str, existing_files: Iterable[TemplateFile]
+) -> tuple[TemplateFile, ...]:
     """The files of the folder, by name. One that cannot be read says so itself and stops no other."""
     try:
-        there = await github.list_folder(full_name, TEMPLATES_FOLDER)
+        entries = await github.list_folder(full_name, TEMPLATES_FOLDER)
     except Invalid:
         return ()  # a file of that name: no folder, no templates
-    before = {file.path: file for file in known}
-    found: list[TemplateFile] = []
-    for entry in sorted(there, key=lambda entry: entry.path):
+    existing_by_path = {file.path: file for file in existing_files}
+    templates: list[TemplateFile] = []
+    for entry in sorted(entries, key=lambda entry: entry.path):
         if entry.type != "file" or not entry.path.endswith((".yml", ".yaml")):
             continue
-        if len(found) == MAX_REPOSITORY_TEMPLATES:
+        if len(templates) == MAX_REPOSITORY_TEMPLATES:
             problem = (
                 f"there are more than {MAX_REPOSITORY_TEMPLATES} templates; the bot ignores this one and all after it"
             )
-            return (*found, TemplateFile(entry.path, entry.sha, problem=problem))
-        kept = before.get(entry.path)
-        found.append(kept if kept and kept.sha == entry.sha else await _read(github, full_name, entry.path, entry.sha))
-    return tuple(found)
+            return (*templates, TemplateFile(entry.path, entry.sha, problem=problem))
+        existing = existing_by_path.get(entry.path)
+        templates.append(
+            existing
+            if existing and existing.sha == entry.sha
+            else await _read_template(github, full_name, entry.path, entry.sha)
+        )
+    return tuple(templates)
 
 
-async def _read(github: GitHub, full_name: str, path: str, sha: str) -> TemplateFile:
+async def _read_template(github: GitHub, full_name: str, path: str, sha: str) -> TemplateFile:
     try:
         raw = await github.get_content(full_name, path)
         # Postgres keeps no NUL, and YAML has none.

@@ -64,9 +64,9 @@ async def discard_dead_letter(settings: Settings, dead_letter_id: str) -> None:
 def format_dead_letter(dead_letter: DeadLetter, *, as_json: bool = False) -> str:
     """One dead letter as a line for people, or as JSON."""
     if as_json:
-        return json.dumps({**asdict(dead_letter), "at": dead_letter.at.isoformat()})
+        return json.dumps({**asdict(dead_letter), "at": dead_letter.created_at.isoformat()})
     location = f"{dead_letter.repository}#{dead_letter.number}" if dead_letter.number else dead_letter.repository or "-"
-    failed_at = f"{dead_letter.at:%Y-%m-%d %H:%M}"
+    failed_at = f"{dead_letter.created_at:%Y-%m-%d %H:%M}"
     failure = f"({dead_letter.attempts} tries): {dead_letter.error}"
-    line = f"{dead_letter.which}  {failed_at}  {location}  {dead_letter.what}  {failure}"
+    line = f"{dead_letter.id}  {failed_at}  {location}  {dead_letter.subject}  {failure}"
     return one_line(line, 500)

@@ -8,7 +8,7 @@ from adapters.database import repositories
 from bot.cli.audit import open_read_only, select_repositories
 from config.settings import Settings
 from core.texts.digest import digest_text
-from engine.digest_data import digest_of
+from engine.digest_data import load_digest
 
 
 async def digest_markdown(settings: Settings, name_filter: str, now: datetime | None = None) -> str:
@@ -21,7 +21,7 @@ async def digest_markdown(settings: Settings, name_filter: str, now: datetime | 
         if len(matching) > 1:
             raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in matching))
         row = await repositories.load_repository(connection, matching[0][0])
-        digest = await digest_of(connection, row, now or datetime.now(UTC)) if row else None
+        digest = await load_digest(connection, row, now or datetime.now(UTC)) if row else None
         if digest is None:
             raise LookupError(f"{matching[0][1]} has no configuration: the orchestrator only observes there.")
         return digest_text(digest)

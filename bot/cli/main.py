@@ -24,8 +24,8 @@ from bot.logs import configure_logs
 from config.problems import ConfigError, nearest_word, quote
 from config.settings import Settings, SettingsError, load_settings
 from config.task_templates import TaskTemplate, built_in_templates
-from core.intake.templates import markdown
-from engine.forecast_backtest import CannotReplay
+from core.intake.templates import render_template
+from engine.forecast_backtest import BacktestError
 from engine.restore import NotEmptyError
 
 app = typer.Typer(
@@ -130,7 +130,7 @@ def template(
         suggestion = nearest_word(name, task_templates)
         hint = f"Did you mean {suggestion}?" if suggestion else f"There are {', '.join(task_templates)}."
         _exit_with_error(f"There is no template {quote(name)}. {hint}")
-    typer.echo(markdown(task_templates[name]), nl=False)
+    typer.echo(render_template(task_templates[name]), nl=False)
 
 
 def _templates() -> Mapping[str, TaskTemplate]:
@@ -147,11 +147,11 @@ def forecast(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures and branches as one JSON object.")] = False,
 ) -> None:
     """Replay a repository's merged branches and measure how well the forecast predicts the changed files."""
-    from bot.cli.forecast import print_report, run_backtest, to_json
+    from bot.cli.forecast import print_report, run_with_progress, to_json
 
     try:
-        result = asyncio.run(run_backtest(path.absolute(), limit, quiet=as_json))
-    except (CannotReplay, GitError, RuntimeError) as error:
+        result = asyncio.run(run_with_progress(path.absolute(), limit, quiet=as_json))
+    except (BacktestError, GitError, RuntimeError) as error:
         _exit_with_error(str(error))
     if as_json:
         typer.echo(to_json(path, result))

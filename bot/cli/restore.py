@@ -14,8 +14,8 @@ from adapters.github.errors import GitHubError
 from bot.app import Bot, assemble
 from config.settings import Settings
 from engine.card_state import CardStateCodec
-from engine.config_sync import read_configuration
-from engine.restore import NotEmptyError, RestoredTask, RestoreReport, has_tasks, rebuild
+from engine.config_sync import sync_config
+from engine.restore import NotEmptyError, RestoredTask, RestoreReport, has_tasks, restore_repository
 
 log = structlog.get_logger()
 
@@ -72,12 +72,12 @@ async def restore_all(bot: Bot, codec: CardStateCodec, repository_name: str = ""
                     default_branch=repository.default_branch,
                     active=True,
                 )
-            await read_configuration(bot.work, github, repository.id, repository.full_name)
+            await sync_config(bot.work, github, repository.id, repository.full_name)
             async with bot.database.autocommit() as connection:
                 row = await repositories.load_repository(connection, repository.id)
             if row is not None:
                 identity = await bot.outbox.identity(installation.id)
-                reports.append(await rebuild(bot.work, github, row, codec, identity.bot_id))
+                reports.append(await restore_repository(bot.work, github, row, codec, identity.bot_id))
     if not reports:
         raise LookupError(
             f"The App is not installed in {repository_name}."
@@ -134,7 +134,7 @@ def _cells(issue: RestoredTask) -> tuple[str, str, str, str, str, str]:
     if task is None:
         return (f"#{issue.number}", "-", "-", "-", "-", issue.note)
     holder = task.lease.agent if task.lease else "-"
-    return (f"#{issue.number}", task.status.value, holder, str(task.attempt), issue.how, issue.note)
+    return (f"#{issue.number}", task.status.value, holder, str(task.attempt), issue.source, issue.note)
 
 
 def to_json(reports: Sequence[RestoreReport]) -> str:

@@ -13,7 +13,7 @@ from adapters.database.jobs import JobQueue
 from bot.app import database_url
 from bot.cli.audit import open_read_only, select_repositories
 from config.settings import Settings
-from core.retro.model import Retrospective, hold, read_since
+from core.retro.model import Retrospective, build_retrospective, parse_since
 from core.texts.retrospective import retrospective_body, retrospective_title
 from engine import retrospectives
 from engine.clock import SystemClock
@@ -30,7 +30,7 @@ async def create_retrospective(settings: Settings, name_filter: str, since: str,
     """
     now = SystemClock().now()
     try:
-        since_time = read_since(since, now)
+        since_time = parse_since(since, now)
     except ValueError as error:
         raise LookupError(str(error)) from None
     async with open_read_only(settings) as connection:
@@ -43,7 +43,9 @@ async def create_retrospective(settings: Settings, name_filter: str, since: str,
             await retrospectives.load_input(connection, repository, since_time) if repository else None
         )
     retrospective = (
-        hold(retrospective_input, f"asked:{now.isoformat()}", now, since=since_time) if retrospective_input else None
+        build_retrospective(retrospective_input, f"asked:{now.isoformat()}", now, since=since_time)
+        if retrospective_input
+        else None
     )
     if retrospective is None:
         hint = "that is not in an earlier retrospective. To look further back, use --since 7d"
@@ -61,7 +63,7 @@ async def _post(settings: Settings, repository_id: int, retrospective: Retrospec
         jobs = JobQueue(url, pool_size=2)
         await stack.enter_async_context(jobs.app.open_async())
         try:
-            async with UnitOfWorkFactory(database, jobs, SystemClock().now).on(repository_id) as unit:
+            async with UnitOfWorkFactory(database, jobs, SystemClock().now).begin(repository_id) as unit:
                 if unit.session.policy.dry_run:
                     raise LookupError("The repository is in dry run, so the bot does not write this to GitHub.")
                 await retrospectives.save_retrospective(unit.session, retrospective)
@@ -77,6 +79,6 @@ def format_retrospective(retrospective: Retrospective, *, as_json: bool) -> str:
         text, _, _ = retrospective_body(retrospective).rstrip().rpartition("\n")  # without the marker
         return f"# {retrospective_title(retrospective)}\n\n{text.rstrip()}"
     medians = TypeAdapter(dict[str, object]).dump_python(
-        {"lead": retrospective.lead, "cycle": retrospective.cycle}, mode="json"
+        {"lead": retrospective.median_lead_time, "cycle": retrospective.median_cycle_time}, mode="json"
     )
     return json.dumps({**_JSON.dump_python(retrospective, mode="json"), "median": medians}, ensure_ascii=False)

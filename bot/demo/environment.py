@@ -16,7 +16,7 @@ from bot.demo.people import Maintainer
 from bot.demo.scenario import SPEED, Scenario
 from config.repository import CONFIG_PATH, parse_repository_config
 from config.settings import load_settings
-from sandbox import RateLimits, RealClock, Sandbox
+from sandbox import RateLimitSettings, RealClock, Sandbox
 from sandbox.actors.agents import AgentWork, ScriptedAgent
 from sandbox.actors.agents.scripted import Script
 from sandbox.providers import ServiceAgent, ServiceServer
@@ -30,7 +30,7 @@ CRASH_AFTER_SECONDS = (
 )
 SCHEDULER_INTERVAL = 0.5  # seconds of the watcher's between two looks at the deadlines
 UNLIMITED = 100_000
-LIMITS = RateLimits(points_per_minute=UNLIMITED, content_per_minute=UNLIMITED)
+LIMITS = RateLimitSettings(points_per_minute=UNLIMITED, content_per_minute=UNLIMITED)
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ async def open_environment(root: Path, scenario: Scenario) -> AsyncIterator[Envi
         for name, demo_agent in scenario.agents.items():
             think_seconds = demo_agent.think_seconds * SPEED
             if demo_agent.service is None:
-                hub.agents[name] = ScriptedAgent(demo_agent.script, think=think_seconds)
+                hub.agents[name] = ScriptedAgent(demo_agent.script, think_seconds=think_seconds)
                 continue
             agent = services.agent(demo_agent.service, demo_agent.script, key=KEY, think=think_seconds)
             if demo_agent.crashes:

@@ -64,7 +64,7 @@ class Snapshot:
         while blocked := {
             waiting.number
             for waiting in self.tasks
-            if waiting.number not in finished and failed_references & set(waiting.waits_for)
+            if waiting.number not in finished and failed_references & set(waiting.open_dependencies)
         }:
             finished |= blocked
             failed_references |= {f"#{number}" for number in blocked}
@@ -110,7 +110,7 @@ class Watcher:
             predicted_conflicts=self._conflicting_tasks("overlap"),
             detected_conflicts=self._conflicting_tasks("branches", "base"),
             digest_updates=self._count_events(EventType.PROGRESS_POSTED),
-            nudges=sum(row["payload"].get("rung") == EscalationStep.NUDGE for row in self._rows),
+            nudges=sum(row["payload"].get("rung") == EscalationStep.REMIND for row in self._rows),
             acknowledgements=self._count_events(EventType.ACKNOWLEDGED),
             failover_seconds=self._failover_seconds(),
         )

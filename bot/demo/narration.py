@@ -36,10 +36,12 @@ def _describe(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | N
     title = f"{number} {task.title}" if task else number
     match EventType(row["type"]):
         case EventType.TASK_CREATED:
-            missing_note = f", which is not ready: {status_note(task)}" if task and task.missing else ""
+            missing_note = f", which is not ready: {status_note(task)}" if task and task.readiness_problems else ""
             return f"@{actor} filed {title}{missing_note}", "person"
         case EventType.TASK_READY:
-            waits_note = f", but waits for {', '.join(task.waits_for)}" if task and task.waits_for else ""
+            waits_note = (
+                f", but waits for {', '.join(task.open_dependencies)}" if task and task.open_dependencies else ""
+            )
             return f"{number} is ready{waits_note}", "plain"
         case EventType.TASK_EDITED if actor and task:
             all_ticked = task.intake.criteria and all(criterion.ticked for criterion in task.intake.criteria)
@@ -73,7 +75,7 @@ def _describe(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | N
             return f"{number} needs {recipients}", "bad"
         case EventType.TASK_STALLED:
             return f"{number} is stalled: {payload['reason']}", "bad"
-        case EventType.STALL_STEP_TAKEN if payload["rung"] == EscalationStep.NUDGE:
+        case EventType.STALL_STEP_TAKEN if payload["rung"] == EscalationStep.REMIND:
             return f"{number}: {payload['reason']}", "plain"
         case EventType.ACKNOWLEDGED:
             return f"@{actor} answered the call for {number}", "person"
@@ -107,11 +109,15 @@ def status_note(task: Task) -> str:
     """What a task waits for or has behind it, in a few words."""
     match task.status:
         case Status.PENDING:
-            return task.missing[0].partition(":")[0].removeprefix("It has ") if task.missing else "not checked yet"
-        case Status.READY if task.waits_for:
-            return f"waits for {', '.join(task.waits_for)}"
-        case Status.READY if task.held and task.held.behind:
-            return f"waits for {task.held.behind}"
+            return (
+                task.readiness_problems[0].partition(":")[0].removeprefix("It has ")
+                if task.readiness_problems
+                else "not checked yet"
+            )
+        case Status.READY if task.open_dependencies:
+            return f"waits for {', '.join(task.open_dependencies)}"
+        case Status.READY if task.hold and task.hold.blocker:
+            return f"waits for {task.hold.blocker}"
         case Status.READY:
             return "waits for a free agent"
         case Status.IN_PROGRESS:

@@ -18,7 +18,7 @@ from config.labels import RETROSPECTIVE
 from core.assignment.stats import quantile
 from core.task.model import Status
 from sandbox import RequestRecord
-from sandbox.git.command import GitError, git_process
+from sandbox.git.command import GitCommandError, run_git
 
 TEST_SECONDS = 120.0  # for the shop's own tests, which take less than one
 # Calls that are no content of the repository's conversation: signing in, and the labels made once for all tasks.
@@ -147,10 +147,8 @@ def _check_github(environment: Environment) -> list[str]:
 async def _check_git(environment: Environment, clone: Path) -> tuple[list[str], tuple[str, ...]]:
     """Clone `main` as anybody would, look for each task's files, and run all tests there."""
     try:
-        await git_process(
-            ["clone", "--quiet", f"{environment.hub.url}/acme/shop.git", str(clone)], directory=clone.parent
-        )
-    except GitError as error:
+        await run_git(["clone", "--quiet", f"{environment.hub.url}/acme/shop.git", str(clone)], directory=clone.parent)
+    except GitCommandError as error:
         return [f"main cannot be cloned: {error}"], ()
     problems, files = [], 0
     for demo_task in environment.alice.scenario.demo_tasks:

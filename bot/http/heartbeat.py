@@ -169,11 +169,11 @@ class HeartbeatEndpoint:
                 signals = await attempt_results(
                     self._work.database, github, row, stored_task, heartbeat.attempt, self._result_secrets
                 )
-        async with self._work.on(row.id, self._clock.now()) as unit:
-            task = await unit.session.task(heartbeat.task)
-            if task is None or task.withdrawn:
+        async with self._work.begin(row.id, self._clock.now()) as unit:
+            task = await unit.session.load_task(heartbeat.task)
+            if task is None or task.untracked:
                 raise HeartbeatRejected(404, f"#{heartbeat.task} is not a task in {heartbeat.repository}")
-            lease = task.lease_of(heartbeat.attempt)
+            lease = task.find_lease(heartbeat.attempt)
             if lease and lease.worker == heartbeat.agent:
                 for signal in signals:
                     await unit.apply(heartbeat.task, signal)

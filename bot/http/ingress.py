@@ -31,7 +31,7 @@ from bot.http.heartbeat import PATH as HEARTBEAT
 from bot.http.routes import METRICS_PATH, WorkerRoutes, admission_limits, create_application
 from bot.http.server import listening
 from config.settings import Settings
-from engine.clock import CommonClock, SystemClock
+from engine.clock import SyncedClock, SystemClock
 from engine.senders import Identity
 
 log = structlog.get_logger()
@@ -132,8 +132,8 @@ async def _serve_ingress(settings: Settings, worker_socket: socket.socket) -> No
     async with AsyncExitStack() as stack:
         database = Database(startup_message["database"], POOL_SIZE)
         stack.push_async_callback(database.close)
-        clock = CommonClock(database.now, SystemClock())
-        await clock.agree()
+        clock = SyncedClock(database.now, SystemClock())
+        await clock.sync()
         admission = AdmissionControl(admission_limits(settings), worker_pid=os.getppid())
         connector = aiohttp.UnixConnector(path=startup_message["back"])
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=FORWARD_TIMEOUT))
@@ -154,11 +154,11 @@ async def _serve_ingress(settings: Settings, worker_socket: socket.socket) -> No
             identities[:] = [Identity(**json.loads(message_line)["us"])]
 
 
-async def _sync_clock(clock: CommonClock) -> None:
+async def _sync_clock(clock: SyncedClock) -> None:
     while True:
         await asyncio.sleep(CLOCK_SYNC_SECONDS)
         try:
-            await clock.agree()
+            await clock.sync()
         except Exception as error:  # the database is away: the clock goes on as it went
             log.warning("clock_sync_failed", error=str(error))
 

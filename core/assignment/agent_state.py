@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from config.repository import Timeouts
-from core.circuit_breaker import Circuit, CircuitState
+from core.circuit_breaker import CircuitBreaker, CircuitState
 
-SEEN_EVERY = timedelta(seconds=30)
+ACTIVITY_WRITE_INTERVAL = timedelta(seconds=30)
 
 
 class AgentState(StrEnum):
@@ -32,7 +32,7 @@ class StateChangeKind(StrEnum):
     SEEN = "seen"
     DELIVERED = "delivered"
     FAILED = "failed"
-    COOLING = "cooling"
+    BACKING_OFF = "cooling"
     RESUMED = "resumed"  # a person allows it to get tasks again
 
 
@@ -41,41 +41,41 @@ class AgentStateChange:
     """A change of an agent's state, stored in the transaction of the decision."""
 
     agent: str
-    turn: StateChangeKind
-    at: datetime
+    kind: StateChangeKind
+    occurred_at: datetime
     reason: str = ""
     until: datetime | None = None  # end of the back-off
 
 
 @dataclass(frozen=True, slots=True)
-class SignsOfLife:
+class AgentActivity:
     """When an agent last showed life, and when it last fell silent."""
 
     seen_at: datetime | None = None
     last_failure_at: datetime | None = None
 
     @property
-    def in_error(self) -> bool:
+    def is_in_error(self) -> bool:
         """Whether the agent failed and has shown no life since."""
         return self.last_failure_at is not None and (self.seen_at is None or self.seen_at <= self.last_failure_at)
 
-    def after(self, news: AgentStateChange) -> SignsOfLife:
+    def apply(self, change: AgentStateChange) -> AgentActivity:
         """The signs of life after this change."""
-        match news.turn:
+        match change.kind:
             case StateChangeKind.SEEN | StateChangeKind.DELIVERED:
-                return replace(self, seen_at=news.at)
+                return replace(self, seen_at=change.occurred_at)
             case StateChangeKind.FAILED:
-                return replace(self, last_failure_at=news.at)
+                return replace(self, last_failure_at=change.occurred_at)
             case StateChangeKind.RESUMED:
                 return replace(self, last_failure_at=None)
-            case StateChangeKind.COOLING:
+            case StateChangeKind.BACKING_OFF:
                 return self
 
-    def changes_with(self, news: AgentStateChange) -> bool:
+    def is_significant(self, change: AgentStateChange) -> bool:
         """Whether the change is worth a write: signs of life closer together than `SEEN_EVERY` are not."""
-        if news.turn is not StateChangeKind.SEEN or self.seen_at is None or self.in_error:
+        if change.kind is not StateChangeKind.SEEN or self.seen_at is None or self.is_in_error:
             return True
-        return self.seen_at <= news.at - SEEN_EVERY
+        return self.seen_at <= change.occurred_at - ACTIVITY_WRITE_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class HealthResult:
     """The result of an adapter's health check: the problem in words for a person, empty if there is none."""
 
     problems: tuple[str, ...]
-    at: datetime
+    checked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,12 @@ class AgentRecord:
     failures: int = 0  # since it last handed in work
     backoff_until: datetime | None = None
     backoff_reason: str = ""
-    assigned: int = 0  # how many tasks it ever received
+    total_assigned: int = 0  # how many tasks it ever received
 
     @property
-    def in_error(self) -> bool:
+    def is_in_error(self) -> bool:
         """Whether the agent failed and has shown no life since."""
-        return SignsOfLife(self.seen_at, self.last_failure_at).in_error
+        return AgentActivity(self.seen_at, self.last_failure_at).is_in_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +111,15 @@ class AgentAvailability:
     state: AgentState
     reason: str = ""
     until: datetime | None = None  # when to evaluate it again, even without an event
-    takes_work: bool = False  # apart from its limit of tasks, which assignment checks itself
-    on_trial: bool = False  # it may hold one task, to prove that it is back
-    own: bool = False  # the agent asked for this pause; a person can end it (`/agents resume`)
+    accepts_work: bool = False  # apart from its limit of tasks, which assignment checks itself
+    on_probation: bool = False  # it may hold one task, to prove that it is back
+    can_resume: bool = False  # the agent asked for this pause; a person can end it (`/agents resume`)
 
 
-AVAILABLE = AgentAvailability(AgentState.AVAILABLE, takes_work=True)
+AVAILABLE = AgentAvailability(AgentState.AVAILABLE, accepts_work=True)
 
 
-def pause_after(failures: int, timeouts: Timeouts) -> timedelta:
+def backoff_delay(failures: int, timeouts: Timeouts) -> timedelta:
     """The pause for an agent in error: `timeouts.ack`, doubled each time, up to `timeouts.stall`.
 
     The first pause is short, so that one crash does not block a task that no other agent can do.
@@ -127,48 +127,48 @@ def pause_after(failures: int, timeouts: Timeouts) -> timedelta:
     return min(timeouts.ack * (1 << min(max(failures, 1) - 1, 20)), max(timeouts.stall, timeouts.ack))
 
 
-def condition(
+def agent_availability(
     record: AgentRecord,
     now: datetime,
     timeouts: Timeouts,
     *,
-    holding: int = 0,
+    active_tasks: int = 0,
     max_tasks: int = 1,
-    startable: str | None = None,
-    circuit: Circuit | None = None,
+    start_problem: str | None = None,
+    breaker: CircuitBreaker | None = None,
 ) -> AgentAvailability:
     """The state of an agent that holds `holding` of at most `max_tasks` tasks.
 
     `startable` says why nothing can start it, if so; `circuit` is the circuit breaker of its service.
     """
-    if startable:
-        return AgentAvailability(AgentState.OFFLINE, startable)
-    breaker = circuit.state(now) if circuit else CircuitState.CLOSED
-    if circuit and breaker is CircuitState.OPEN:
-        why = f"is paused until {spoken_moment(circuit.open_until)}: its service failed {circuit.failures} times"
-        return AgentAvailability(AgentState.ERROR, f"{why} ({circuit.reason})", circuit.open_until)
+    if start_problem:
+        return AgentAvailability(AgentState.OFFLINE, start_problem)
+    breaker_state = breaker.state(now) if breaker else CircuitState.CLOSED
+    if breaker and breaker_state is CircuitState.OPEN:
+        reason = f"is paused until {format_time(breaker.open_until)}: its service failed {breaker.failures} times"
+        return AgentAvailability(AgentState.ERROR, f"{reason} ({breaker.reason})", breaker.open_until)
     if record.backoff_until and record.backoff_until > now:
-        why = f"takes no work until {spoken_moment(record.backoff_until)}: {record.backoff_reason}"
-        return AgentAvailability(AgentState.BUSY, why, record.backoff_until, own=True)
-    if record.in_error and record.last_failure_at:
-        again = record.last_failure_at + pause_after(record.failures, timeouts)
-        gone = now - (record.seen_at or record.last_failure_at) >= timeouts.attempt
-        state = AgentState.OFFLINE if gone else AgentState.ERROR
-        what = f"failed at {spoken_moment(record.last_failure_at)} ({record.last_failure_reason})"
-        if now < again:
+        reason = f"takes no work until {format_time(record.backoff_until)}: {record.backoff_reason}"
+        return AgentAvailability(AgentState.BUSY, reason, record.backoff_until, can_resume=True)
+    if record.is_in_error and record.last_failure_at:
+        retry_at = record.last_failure_at + backoff_delay(record.failures, timeouts)
+        is_offline = now - (record.seen_at or record.last_failure_at) >= timeouts.attempt
+        state = AgentState.OFFLINE if is_offline else AgentState.ERROR
+        failure = f"failed at {format_time(record.last_failure_at)} ({record.last_failure_reason})"
+        if now < retry_at:
             return AgentAvailability(
-                state, f"{what}; the bot tries it again from {spoken_moment(again)}", again, own=True
+                state, f"{failure}; the bot tries it again from {format_time(retry_at)}", retry_at, can_resume=True
             )
-        why = f"{what}; the bot gives it one task as a test"
-        return AgentAvailability(state, why, takes_work=True, on_trial=True, own=True)
-    if holding >= max_tasks:
-        return AgentAvailability(AgentState.BUSY, f"is at its limit of {max_tasks}", takes_work=True)
-    if breaker is CircuitState.HALF_OPEN:
-        why = "has a service that did not answer; the bot gives it one task as a test"
-        return AgentAvailability(AgentState.ERROR, why, takes_work=True, on_trial=True)
+        reason = f"{failure}; the bot gives it one task as a test"
+        return AgentAvailability(state, reason, accepts_work=True, on_probation=True, can_resume=True)
+    if active_tasks >= max_tasks:
+        return AgentAvailability(AgentState.BUSY, f"is at its limit of {max_tasks}", accepts_work=True)
+    if breaker_state is CircuitState.HALF_OPEN:
+        reason = "has a service that did not answer; the bot gives it one task as a test"
+        return AgentAvailability(AgentState.ERROR, reason, accepts_work=True, on_probation=True)
     return AVAILABLE
 
 
-def spoken_moment(at: datetime | None) -> str:
+def format_time(moment: datetime | None) -> str:
     """A time in words that do not depend on when they are written."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "later"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "later"

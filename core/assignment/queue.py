@@ -22,75 +22,77 @@ def dependents_depth(graph: Graph[int]) -> dict[int, int]:
     stack.
     """
     dependents: dict[int, list[int]] = {number: [] for number in graph}
-    waiting_behind: dict[int, int] = dict.fromkeys(graph, 0)
-    for number, needs in graph.items():
-        for need in set(needs):
-            if need in dependents:
-                dependents[need].append(number)
-                waiting_behind[need] += 1
+    dependent_counts: dict[int, int] = dict.fromkeys(graph, 0)
+    for number, dependencies in graph.items():
+        for dependency in set(dependencies):
+            if dependency in dependents:
+                dependents[dependency].append(number)
+                dependent_counts[dependency] += 1
     # Kahn's algorithm, backwards: remove the tasks without dependents and walk towards their dependencies.
     lengths = dict.fromkeys(graph, 0)
-    leaves = [number for number, count in waiting_behind.items() if count == 0]
+    leaves = [number for number, count in dependent_counts.items() if count == 0]
     while leaves:
         number = leaves.pop()
-        for need in set(graph[number]):
-            if need not in waiting_behind:
+        for dependency in set(graph[number]):
+            if dependency not in dependent_counts:
                 continue
-            lengths[need] = max(lengths[need], lengths[number] + 1)
-            waiting_behind[need] -= 1
-            if waiting_behind[need] == 0:
-                leaves.append(need)
-    return {number: 0 if waiting_behind[number] else length for number, length in lengths.items()}
+            lengths[dependency] = max(lengths[dependency], lengths[number] + 1)
+            dependent_counts[dependency] -= 1
+            if dependent_counts[dependency] == 0:
+                leaves.append(dependency)
+    return {number: 0 if dependent_counts[number] else length for number, length in lengths.items()}
 
 
-def cycle_through(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
+def shortest_cycle(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
     """The shortest cycle of dependencies through `start`, beginning with it; empty if there is none."""
-    came_from: dict[Node, Node] = {}
+    predecessors: dict[Node, Node] = {}
     frontier = [start]
     while frontier:
-        following: list[Node] = []
+        next_frontier: list[Node] = []
         for number in frontier:
-            for need in sorted(set(graph.get(number, ()))):
-                if need == start:
+            for dependency in sorted(set(graph.get(number, ()))):
+                if dependency == start:
                     path = [number]
                     while path[-1] != start:
-                        path.append(came_from[path[-1]])
+                        path.append(predecessors[path[-1]])
                     return tuple(reversed(path))
-                if need not in came_from:
-                    came_from[need] = number
-                    following.append(need)
-        frontier = following
+                if dependency not in predecessors:
+                    predecessors[dependency] = number
+                    next_frontier.append(dependency)
+        frontier = next_frontier
     return ()
 
 
 def strongly_connected_component(graph: Graph[Node], start: Node) -> frozenset[Node]:
     """The tasks on a cycle of dependencies through `start`, including `start`; empty if there is none."""
-    backwards: dict[Node, list[Node]] = {}
-    for number, needs in graph.items():
-        for need in needs:
-            backwards.setdefault(need, []).append(number)
-    return _reached(graph, start) & _reached(backwards, start)
+    reverse_graph: dict[Node, list[Node]] = {}
+    for number, dependencies in graph.items():
+        for dependency in dependencies:
+            reverse_graph.setdefault(dependency, []).append(number)
+    return _reachable(graph, start) & _reachable(reverse_graph, start)
 
 
-def _reached(graph: Graph[Node], start: Node) -> frozenset[Node]:
+def _reachable(graph: Graph[Node], start: Node) -> frozenset[Node]:
     """The nodes that can be reached from `start` in at least one step."""
-    found: set[Node] = set()
-    ahead = list(graph.get(start, ()))
-    while ahead:
-        number = ahead.pop()
-        if number not in found:
-            found.add(number)
-            ahead.extend(graph.get(number, ()))
-    return frozenset(found)
+    visited: set[Node] = set()
+    pending = list(graph.get(start, ()))
+    while pending:
+        number = pending.pop()
+        if number not in visited:
+            visited.add(number)
+            pending.extend(graph.get(number, ()))
+    return frozenset(visited)
 
 
-def order(tasks: Iterable[Task], behind: Mapping[int, int]) -> list[Task]:
+def sort_queue(tasks: Iterable[Task], depths: Mapping[int, int]) -> list[Task]:
     """Sort into queue order: priority, then longest chain of dependents (`dependents_depth`), then age."""
-    return sorted(tasks, key=lambda t: (t.priority.rank, -behind.get(t.number, 0), t.created_at, t.number))
+    return sorted(
+        tasks, key=lambda task: (task.priority.rank, -depths.get(task.number, 0), task.created_at, task.number)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedTask:
     """A ready task with what its place in the queue depends on."""
 
     number: int
@@ -99,20 +101,22 @@ class Queued:
     parked: bool
 
 
-def place_in_queue(task: Task) -> QueueState | None:
+def queue_state(task: Task) -> QueueState | None:
     """Whether a task is in the queue, or exceeds its depth; None for a task that cannot be assigned now.
 
     A task that waits for others or is held has no place: it would block the tasks that it waits for.
     """
-    if not task.unflagged(Flag.PARKED).in_line:
+    if not task.without_flags(Flag.PARKED).is_assignable:
         return None
     return "overflow" if Flag.PARKED in task.flags else "queued"
 
 
-def overflow(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:
+def overflow(tasks: Iterable[QueuedTask], depth: int) -> tuple[list[int], list[int]]:
     """Which tasks to park and which to admit, so that the queue holds the first `depth` tasks.
 
     A more urgent task comes before all others, so it is never parked while a less urgent one is in the queue.
     """
-    line = sorted(tasks, key=lambda one: (one.priority, one.created_at, one.number))
-    return [one.number for one in line[depth:] if not one.parked], [one.number for one in line[:depth] if one.parked]
+    queue = sorted(tasks, key=lambda task: (task.priority, task.created_at, task.number))
+    return [task.number for task in queue[depth:] if not task.parked], [
+        task.number for task in queue[:depth] if task.parked
+    ]

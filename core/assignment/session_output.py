@@ -7,23 +7,27 @@ approval. Everything else is no answer, except that a planner's last message is 
 from __future__ import annotations
 
 from core.commands.parser import parse_commands
-from core.commands.registry import COMMANDS, WHOLE
+from core.commands.registry import COMMANDS, MULTILINE_COMMANDS
 from core.signals.base import PlanDelivered, ReviewDelivered
 from core.task.model import Role
 
-LONGEST = 60_000  # characters of the last message that are read
+MAX_OUTPUT_LENGTH = 60_000  # characters of the last message that are read
 
 
-def answer(words: str, role: Role, attempt: int, *, ended: bool = True) -> PlanDelivered | ReviewDelivered | None:
+def parse_session_output(
+    output: str, role: Role, attempt: int, *, ended: bool = True
+) -> PlanDelivered | ReviewDelivered | None:
     """The plan or verdict in this text; None if it is neither.
 
     Until the session has `ended`, a plan needs the command.
     """
-    for said in parse_commands(words[:LONGEST], COMMANDS, WHOLE):
-        if role is Role.PLAN and said.name == "plan":
-            return PlanDelivered(attempt, said.argument)
-        if role is Role.REVIEW and said.name == "review":
-            verdict, *more = said.argument.split(maxsplit=1) or [""]
+    for command in parse_commands(output[:MAX_OUTPUT_LENGTH], COMMANDS, MULTILINE_COMMANDS):
+        if role is Role.PLAN and command.name == "plan":
+            return PlanDelivered(attempt, command.argument)
+        if role is Role.REVIEW and command.name == "review":
+            verdict, *details = command.argument.split(maxsplit=1) or [""]
             if verdict.lower() in ("approve", "changes"):
-                return ReviewDelivered(attempt, verdict.lower() == "approve", "".join(more))
-    return PlanDelivered(attempt, words[:LONGEST]) if role is Role.PLAN and ended and words.strip() else None
+                return ReviewDelivered(attempt, verdict.lower() == "approve", "".join(details))
+    return (
+        PlanDelivered(attempt, output[:MAX_OUTPUT_LENGTH]) if role is Role.PLAN and ended and output.strip() else None
+    )

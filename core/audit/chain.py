@@ -16,12 +16,12 @@ from typing import Any
 from core.audit.events import Event, EventType
 from core.task.model import Task
 
-FIRST = ""  # the hash before the first event of a repository
+INITIAL_HASH = ""  # the hash before the first event of a repository
 
-Shape = Mapping[str, Any]  # the fields of a task that the audit log accounts for
+CanonicalTask = Mapping[str, Any]  # the fields of a task that the audit log accounts for
 
 
-class BrokenTrailError(Exception):
+class BrokenAuditLogError(Exception):
     """The audit log contradicts what is stored; the message says where."""
 
 
@@ -29,8 +29,8 @@ def canonical_task(task: Task | None) -> dict[str, Any]:
     """The fields of a task that the audit log accounts for, as plain JSON values; None and false are left out."""
     if task is None:
         return {}
-    lease, review, pull = task.lease, task.review, task.pull
-    told: dict[str, Any] = {
+    lease, review, pull = task.lease, task.review_lease, task.pull
+    fields: dict[str, Any] = {
         "status": task.status.value,
         "priority": task.priority.value,
         "kind": task.kind.value,
@@ -41,35 +41,37 @@ def canonical_task(task: Task | None) -> dict[str, Any]:
         "pull": pull.number if pull else None,
         "merged": bool(pull and pull.merged),
         "flags": sorted(flag.value for flag in task.flags),
-        "held": task.held is not None,
-        "withdrawn": task.withdrawn,
+        "held": task.hold is not None,
+        "withdrawn": task.untracked,
     }
-    return {name: value for name, value in told.items() if value not in (None, False, [], 0)}
+    return {name: value for name, value in fields.items() if value not in (None, False, [], 0)}
 
 
-def changes(before: Task | None, after: Task | None) -> dict[str, list[Any]]:
+def task_changes(before: Task | None, after: Task | None) -> dict[str, list[Any]]:
     """How a decision changed its task: by field, the old and the new value."""
-    was, now = canonical_task(before), canonical_task(after)
-    return {name: [was.get(name), now.get(name)] for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
+    old, new = canonical_task(before), canonical_task(after)
+    return {name: [old.get(name), new.get(name)] for name in sorted({*old, *new}) if old.get(name) != new.get(name)}
 
 
 def events_with_changes(events: tuple[Event, ...], before: Task | None, after: Task | None) -> tuple[Event, ...]:
     """The events of a decision, the last one with the change of the task; one is added if there is none."""
-    made = changes(before, after)
-    if not made or after is None:
+    diff = task_changes(before, after)
+    if not diff or after is None:
         return events
-    mine = [at for at, event in enumerate(events) if event.task == after.number]
-    if not mine:
+    indexes = [index for index, event in enumerate(events) if event.task == after.number]
+    if not indexes:
         agent = after.lease.agent if after.lease else None
-        line = Event(EventType.TASK_CHANGED, after.number, events[-1].occurred_at if events else after.issue_updated_at)
-        return (*events, replace(line, agent=agent, attempt=after.attempt or None, changes=made))
-    at = mine[-1]
-    return (*events[:at], replace(events[at], changes=made), *events[at + 1 :])
+        change_event = Event(
+            EventType.TASK_CHANGED, after.number, events[-1].occurred_at if events else after.issue_updated_at
+        )
+        return (*events, replace(change_event, agent=agent, attempt=after.attempt or None, changes=diff))
+    index = indexes[-1]
+    return (*events[:index], replace(events[index], changes=diff), *events[index + 1 :])
 
 
 def chain_hash(previous: str, repository_id: int, event: Event) -> str:
     """The hash of an event that follows the hash `previous`: SHA-256 over its canonical JSON, in hexadecimal."""
-    said = {
+    fields = {
         "previous": previous,
         "repository": repository_id,
         "type": event.type.value,
@@ -81,34 +83,34 @@ def chain_hash(previous: str, repository_id: int, event: Event) -> str:
         "changes": event.changes,
         "occurred_at": round(event.occurred_at.timestamp() * 1_000_000),
     }
-    return hashlib.sha256(canonical(said).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(canonical_json(fields).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """The canonical JSON text of a value, independent of how a database writes numbers."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(_normalize(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _normalize(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {str(name): _normalize(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_normalize(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # PostgreSQL keeps 2.0 and 2, but rewrites -0.0 and 1e22
     return value
 
 
-def replay(before: Shape, event: Event) -> dict[str, Any]:
+def replay(before: CanonicalTask, event: Event) -> dict[str, Any]:
     """The task after this event. Raises BrokenTrailError if the event changes a value that the task did not have."""
-    now = dict(before)
-    for name, (was, is_) in event.changes.items():
-        if now.get(name) != was:
-            raise BrokenTrailError(
-                f"#{event.task}: the entry says that `{name}` was {was!r}, but it was {now.get(name)!r}"
+    state = dict(before)
+    for name, (old, new) in event.changes.items():
+        if state.get(name) != old:
+            raise BrokenAuditLogError(
+                f"#{event.task}: the entry says that `{name}` was {old!r}, but it was {state.get(name)!r}"
             )
-        if is_ is None:
-            now.pop(name, None)
+        if new is None:
+            state.pop(name, None)
         else:
-            now[name] = is_
-    return now
+            state[name] = new
+    return state

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # GitHub's limits: characters of each text, and buttons on one check.
-LIMITS = {"label": 20, "description": 40, "identifier": 20}
-MOST = 3
+MAX_LENGTHS = {"label": 20, "description": 40, "identifier": 20}
+MAX_BUTTONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Button:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for a text with which GitHub would reject the whole check."""
-        for name, most in LIMITS.items():
-            if not 0 < len(getattr(self, name)) <= most:
-                raise ValueError(f"the {name} of a button has 1 to {most} characters: {getattr(self, name)!r}")
+        for name, max_length in MAX_LENGTHS.items():
+            if not 0 < len(getattr(self, name)) <= max_length:
+                raise ValueError(f"the {name} of a button has 1 to {max_length} characters: {getattr(self, name)!r}")
 
 
 REBASE = Button("Rebase", "Merge the base into this branch", "rebase")
@@ -30,10 +30,10 @@ HOLD = Button("Hold", "Hold the task until /resume", "hold")
 IGNORE = Button("Ignore for a day", "Continue despite this conflict", "ignore")
 
 # Shown below a conflict, in this order.
-ON_CONFLICT = (REBASE, HOLD, IGNORE)
+CONFLICT_BUTTONS = (REBASE, HOLD, IGNORE)
 
 # By identifier: the command and its argument. A button does exactly what the typed command does.
-COMMAND_OF: Mapping[str, tuple[str, str]] = {
+COMMAND_BY_BUTTON: Mapping[str, tuple[str, str]] = {
     REBASE.identifier: ("resolve", "rebase"),
     HOLD.identifier: ("pause", ""),
     IGNORE.identifier: ("resolve", "ignore"),

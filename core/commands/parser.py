@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from config.problems import nearest_word
 from core.text_safety.markdown import command_lines
-from core.text_safety.sanitize import BODY_LIMIT, clean, one_line, plain
+from core.text_safety.sanitize import BODY_LIMIT, clean, normalize_text, one_line
 
 MAX_COMMANDS = 20  # per comment; the rest is ignored
-MAX_ARGUMENT = 1_000  # characters
-MAX_TEXT = 20_000  # characters of an argument that is the whole rest of the comment
+MAX_ARGUMENT_LENGTH = 1_000  # characters
+MAX_TEXT_LENGTH = 20_000  # characters of an argument that is the whole rest of the comment
 
 # Punctuation after the word is ignored; a slash or a dot inside the word makes it a path.
-_LINE = re.compile(r"/([A-Za-z][A-Za-z0-9_-]{0,31})[.,:;!?]{0,3}(?:\s+(.*))?", re.DOTALL)
-_ROOT_FOLDERS = frozenset(re.findall(r"\w+", "bin boot dev etc home lib mnt opt proc root run srv sys tmp usr var"))
+_COMMAND_LINE = re.compile(r"/([A-Za-z][A-Za-z0-9_-]{0,31})[.,:;!?]{0,3}(?:\s+(.*))?", re.DOTALL)
+_ROOT_DIRECTORIES = frozenset(re.findall(r"\w+", "bin boot dev etc home lib mnt opt proc root run srv sys tmp usr var"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,51 +36,53 @@ class ParsedCommand:
     argument: str
     line: int
     key: str
-    known: bool = True
+    is_known: bool = True
     suggestion: str | None = None
 
 
-def parse_commands(body: str | None, known: Collection[str], whole: Collection[str] = ()) -> tuple[ParsedCommand, ...]:
+def parse_commands(
+    body: str | None, known_names: Collection[str], multiline: Collection[str] = ()
+) -> tuple[ParsedCommand, ...]:
     """The commands of a comment in order, including unknown ones; `known` are lower-case names without slash.
 
     `whole` are the commands, by name or with their first word, whose argument is the rest of the comment: text below
     them that looks like a command is part of it.
     """
-    found: list[ParsedCommand] = []
-    seen: Counter[tuple[str, str]] = Counter()
-    text = plain((body or "")[:BODY_LIMIT])
+    commands: list[ParsedCommand] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    text = normalize_text((body or "")[:BODY_LIMIT])
     for line in command_lines(text):
-        match = _LINE.fullmatch(clean(line.text))
+        match = _COMMAND_LINE.fullmatch(clean(line.text))
         if match is None:
             continue
         name = match[1].lower()
-        if name not in known and name in _ROOT_FOLDERS:
+        if name not in known_names and name in _ROOT_DIRECTORIES:
             continue
-        argument = one_line(match[2] or "", MAX_ARGUMENT)
-        rest = not {name, f"{name} {argument.partition(' ')[0].lower()}"}.isdisjoint(whole)
-        if rest:
-            below = text.split("\n")[line.number :]
-            argument = clean("\n".join([match[2] or "", *below]), MAX_TEXT).strip()
-        seen[name, argument] += 1
-        digest = hashlib.sha256(f"{name} {argument}".encode()).hexdigest()[:16]
-        found.append(
+        argument = one_line(match[2] or "", MAX_ARGUMENT_LENGTH)
+        is_multiline = not {name, f"{name} {argument.partition(' ')[0].lower()}"}.isdisjoint(multiline)
+        if is_multiline:
+            following_lines = text.split("\n")[line.number :]
+            argument = clean("\n".join([match[2] or "", *following_lines]), MAX_TEXT_LENGTH).strip()
+        counts[name, argument] += 1
+        command_hash = hashlib.sha256(f"{name} {argument}".encode()).hexdigest()[:16]
+        commands.append(
             ParsedCommand(
                 name=name,
                 argument=argument,
                 line=line.number,
-                key=f"{digest}-{seen[name, argument]}",
-                known=name in known,
-                suggestion=None if name in known else nearest_word(name, known, cutoff=0.6),
+                key=f"{command_hash}-{counts[name, argument]}",
+                is_known=name in known_names,
+                suggestion=None if name in known_names else nearest_word(name, known_names, cutoff=0.6),
             )
         )
-        if rest or len(found) == MAX_COMMANDS:
+        if is_multiline or len(commands) == MAX_COMMANDS:
             break
-    return tuple(found)
+    return tuple(commands)
 
 
 def new_commands(
-    before: str | None, after: str | None, known: Collection[str], whole: Collection[str] = ()
+    before: str | None, after: str | None, known_names: Collection[str], multiline: Collection[str] = ()
 ) -> tuple[ParsedCommand, ...]:
     """The commands of an edited comment that its earlier text did not have; an added repetition counts as new."""
-    old = {command.key for command in parse_commands(before, known, whole)}
-    return tuple(command for command in parse_commands(after, known, whole) if command.key not in old)
+    old_keys = {command.key for command in parse_commands(before, known_names, multiline)}
+    return tuple(command for command in parse_commands(after, known_names, multiline) if command.key not in old_keys)

@@ -23,8 +23,8 @@ class CommandForm:
     role: str
     help: str
     example: str
-    holder_too: bool = False  # the holder of the task may use it, whatever the role
-    whole: bool = False  # its argument is the rest of the comment
+    allows_holder: bool = False  # the holder of the task may use it, whatever the role
+    is_multiline: bool = False  # its argument is the rest of the comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class Command(CommandForm):
         """The word after the slash."""
         return self.example.removeprefix("/").partition(" ")[0]
 
-    def use(self, argument: str) -> tuple[str, CommandForm]:
+    def resolve_form(self, argument: str) -> tuple[str, CommandForm]:
         """The form that an argument selects, and its name."""
         word = argument.strip().partition(" ")[0].lower()
         return (f"{self.name} {word}", self.forms[word]) if word in self.forms else (self.name, self)
 
     @property
-    def uses(self) -> tuple[CommandForm, ...]:
+    def all_forms(self) -> tuple[CommandForm, ...]:
         """All its forms."""
         return (self, *self.forms.values())
 
@@ -101,7 +101,7 @@ COMMANDS: dict[str, Command] = {
             "write",
             "Hands in the work: the bot checks the pull request, even if it is a draft.",
             "/review",
-            holder_too=True,
+            allows_holder=True,
             forms={
                 "approve": CommandForm(
                     "write",
@@ -123,8 +123,8 @@ COMMANDS: dict[str, Command] = {
             "write",
             "Sets the plan for the implementing agent; the rest of the comment is the plan.",
             "/plan First the table of rates, then the total.",
-            holder_too=True,
-            whole=True,
+            allows_holder=True,
+            is_multiline=True,
         ),
         Command("write", "Checks whether the task is done and lists what is missing.", "/complete", True),
         Command(
@@ -194,7 +194,7 @@ COMMANDS: dict[str, Command] = {
                     "write",
                     "Adds the answer of an agent that cannot write to the retrospective itself.",
                     "/retro answer codex The fixtures were nowhere described.",
-                    whole=True,
+                    is_multiline=True,
                 ),
             },
         ),
@@ -203,38 +203,41 @@ COMMANDS: dict[str, Command] = {
 
 
 # Commands, some with their first word, whose argument is the rest of the comment.
-WHOLE = frozenset(
+MULTILINE_COMMANDS = frozenset(
     name
     for command in COMMANDS.values()
     for name, use in ((command.name, command), *((f"{command.name} {word}", u) for word, u in command.forms.items()))
-    if use.whole
+    if use.is_multiline
 )
 
 
-def at_least(role: str, required: str) -> bool:
+def has_role(role: str, required: str) -> bool:
     """Whether `role` is `required` or stronger. An unknown role (a custom one) counts as none."""
     return required == "none" or (role in ROLES and ROLES.index(role) >= ROLES.index(required))
 
 
-def holds(lease: Lease | None, actor: Actor, workers: Collection[str] | None) -> bool:
+def is_lease_holder(lease: Lease | None, actor: Actor, agent_names: Collection[str] | None) -> bool:
     """Whether this actor holds the lease: the person who claimed the task, or the account of one of the agents."""
     if lease is None:
         return False
-    return lease.holder_id == actor.id if lease.worker is None else lease.worker in (workers or ())
+    return lease.holder_id == actor.id if lease.worker is None else lease.worker in (agent_names or ())
 
 
-def refusal(
+def permission_problem(
     command: Command,
     actor: Actor,
     role: str,
     task: Task | None,
-    workers: Collection[str] | None = None,
+    agent_names: Collection[str] | None = None,
     argument: str = "",
 ) -> str | None:
     """Why this actor may not use the command now, or None. `workers` are the agents that use this account."""
-    called, use = command.use(argument)
-    held = task is not None and (holds(task.lease, actor, workers) or holds(task.review, actor, workers))
-    if at_least(role, use.role) or (use.holder_too and held):
+    command_name, form = command.resolve_form(argument)
+    holds_task = task is not None and (
+        is_lease_holder(task.lease, actor, agent_names) or is_lease_holder(task.review_lease, actor, agent_names)
+    )
+    if has_role(role, form.role) or (form.allows_holder and holds_task):
         return None
-    who = f"{use.role} access" + (", or must be the holder" if use.holder_too else "")
-    return f"`/{called}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."
+    requirement = f"{form.role} access" + (", or must be the holder" if form.allows_holder else "")
+    access = role if role in ROLES[1:] else "no"
+    return f"`/{command_name}` needs {requirement}; you have {access} access to this repository."

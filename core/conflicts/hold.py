@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.text_safety.sanitize import code
+from core.text_safety.sanitize import inline_code
 
-SHOWN = 3  # files that a sentence names
+MAX_LISTED_FILES = 3  # files that a sentence names
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,40 +19,43 @@ class Hold:
     prevents the assignment.
     """
 
-    by: str
-    at: datetime
+    held_by: str
+    held_at: datetime
     reason: str = ""
-    paused: bool = False
-    behind: str = ""
+    is_paused: bool = False
+    blocker: str = ""
     files: tuple[str, ...] = ()
 
     @property
-    def foreseen(self) -> bool:
+    def is_forecast(self) -> bool:
         """Whether the hold is by forecast and not by a person."""
         return bool(self.files)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """One or two sentences: who, why, and how to lift it."""
-        if self.foreseen:
-            files = _named(self.files)
-            return f"Waiting for {self.behind}: both will probably change {files}. To start anyway, comment `/unblock`."
-        if self.behind:
+        if self.is_forecast:
+            files = _format_files(self.files)
             return (
-                f"Waiting for {self.behind}: {self.by} queued this task until {self.behind} is over. To "
+                f"Waiting for {self.blocker}: both will probably change {files}. To start anyway, comment `/unblock`."
+            )
+        if self.blocker:
+            return (
+                f"Waiting for {self.blocker}: {self.held_by} queued this task until {self.blocker} is over. To "
                 "continue anyway, comment `/unblock`."
             )
-        why = f": {self.reason.rstrip('.')}" if self.reason else ""
-        return f"{'Paused' if self.paused else 'Blocked'} by {self.by}{why}. To continue, comment `/{self.lifted_by}`."
+        suffix = f": {self.reason.rstrip('.')}" if self.reason else ""
+        state = "Paused" if self.is_paused else "Blocked"
+        return f"{state} by {self.held_by}{suffix}. To continue, comment `/{self.release_command}`."
 
     @property
-    def lifted_by(self) -> str:
+    def release_command(self) -> str:
         """The command that lifts it."""
-        return "resume" if self.paused else "unblock"
+        return "resume" if self.is_paused else "unblock"
 
 
-def _named(files: tuple[str, ...]) -> str:
-    shown = [code(path) for path in files[:SHOWN]]
-    if len(files) > SHOWN:
-        shown.append(f"{len(files) - SHOWN} more")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+def _format_files(files: tuple[str, ...]) -> str:
+    names = [inline_code(path) for path in files[:MAX_LISTED_FILES]]
+    if len(files) > MAX_LISTED_FILES:
+        names.append(f"{len(files) - MAX_LISTED_FILES} more")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

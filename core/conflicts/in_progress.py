@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from core.forecast.model import Overlap, PredictedFile, chances, overlap
+from core.forecast.model import Overlap, PredictedFile, change_probabilities, overlap
 from core.task.model import Flag, Priority, Role, Status, Task
 
 
@@ -20,28 +20,28 @@ class InProgressTask:
     number: int
     status: Status
     priority: Priority
-    in_line: bool  # it can be assigned now
-    free: bool  # nothing blocks it: not held, not withdrawn, its issue is open
+    is_assignable: bool  # it can be assigned now
+    is_unblocked: bool  # nothing blocks it: not held, not withdrawn, its issue is open
     flags: Collection[str]
-    begun: bool  # an agent or person implements it, or has tried
+    has_started: bool  # an agent or person implements it, or has tried
     agent: str | None
     pull_open: bool
-    touched: Sequence[str]  # the files of its pull request
-    foreseen: Sequence[PredictedFile]
+    changed_files: Sequence[str]  # the files of its pull request
+    predicted_files: Sequence[PredictedFile]
 
     @property
-    def chances(self) -> dict[str, float]:
+    def change_probabilities(self) -> dict[str, float]:
         """How likely it changes each file. In review its files are known; a draft may still change more."""
-        if self.pull_open and self.touched and self.status is Status.REVIEW:
-            return chances((), self.touched)
-        return chances(self.foreseen, self.touched if self.pull_open else ())
+        if self.pull_open and self.changed_files and self.status is Status.REVIEW:
+            return change_probabilities((), self.changed_files)
+        return change_probabilities(self.predicted_files, self.changed_files if self.pull_open else ())
 
 
-def has_begun(task: Task) -> bool:
+def has_started(task: Task) -> bool:
     """Whether work on it has begun; planning does not count."""
     at_work = task.lease is not None and task.lease.role is Role.IMPLEMENT
-    tried = any(attempt.role is Role.IMPLEMENT for attempt in task.history)
-    return at_work or tried or bool(task.pull and task.pull.open)
+    was_attempted = any(attempt.role is Role.IMPLEMENT for attempt in task.history)
+    return at_work or was_attempted or bool(task.pull and task.pull.open)
 
 
 def in_progress_of(task: Task) -> InProgressTask:
@@ -51,22 +51,22 @@ def in_progress_of(task: Task) -> InProgressTask:
         number=task.number,
         status=task.status,
         priority=task.priority,
-        in_line=task.in_line,
-        free=not (task.held or task.withdrawn) and task.issue_open,
+        is_assignable=task.is_assignable,
+        is_unblocked=not (task.hold or task.untracked) and task.issue_open,
         flags=[flag.value for flag in task.flags],
-        begun=has_begun(task),
+        has_started=has_started(task),
         agent=lease.worker if lease else None,
         pull_open=bool(pull and pull.open),
-        touched=pull.files if pull else (),
-        foreseen=task.forecast.files if task.forecast else (),
+        changed_files=pull.files if pull else (),
+        predicted_files=task.forecast.files if task.forecast else (),
     )
 
 
-def overlapping(one: InProgressTask) -> bool:
+def overlapping(task: InProgressTask) -> bool:
     """Whether another task may wait for this one: its work has begun, and nothing keeps it from finishing."""
-    if not (one.begun and one.free) or Flag.NEEDS_HUMAN.value in one.flags:
+    if not (task.has_started and task.is_unblocked) or Flag.NEEDS_HUMAN.value in task.flags:
         return False
-    return one.status in (Status.IN_PROGRESS, Status.REVIEW) or one.in_line
+    return task.status in (Status.IN_PROGRESS, Status.REVIEW) or task.is_assignable
 
 
 def first_overlapping(
@@ -77,21 +77,21 @@ def first_overlapping(
     None if no overlap is likelier than `threshold`. A P0 never waits for a less urgent task, and no task waits for one
     that a person allowed it to overlap (`let_past`).
     """
-    if has_begun(task) or task.forecast is None:
+    if has_started(task) or task.forecast is None:
         return None
-    mine = chances(task.forecast.files)
-    found = []
-    for one in others:
-        passed = one.number == task.number or one.number in task.let_past
-        less_urgent = task.priority is Priority.P0 and one.priority is not Priority.P0
-        if passed or less_urgent or not overlapping(one):
+    own_probabilities = change_probabilities(task.forecast.files)
+    matches = []
+    for other in others:
+        is_excluded = other.number == task.number or other.number in task.ignored_overlaps
+        is_less_urgent = task.priority is Priority.P0 and other.priority is not Priority.P0
+        if is_excluded or is_less_urgent or not overlapping(other):
             continue
-        shared = overlap(mine, one.chances)
-        if shared.probability > threshold:
-            found.append((one, shared))
-    return min(found, key=lambda entry: (-entry[1].probability, entry[0].number), default=None)
+        result = overlap(own_probabilities, other.change_probabilities)
+        if result.probability > threshold:
+            matches.append((other, result))
+    return min(matches, key=lambda entry: (-entry[1].probability, entry[0].number), default=None)
 
 
-def stopped(before: Task | None, after: Task) -> bool:
+def has_stopped(before: Task | None, after: Task) -> bool:
     """Whether its work was in progress before the change and is not now."""
     return before is not None and overlapping(in_progress_of(before)) and not overlapping(in_progress_of(after))

@@ -22,7 +22,7 @@ class MergeablePull:
 
     number: int
     rank: int
-    since: datetime
+    opened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class MergeOrder:
     """The numbers in order, those that will have a conflict, and whether no order has fewer."""
 
     sequence: tuple[int, ...]
-    mend: tuple[int, ...]
+    conflicting: tuple[int, ...]
     exact: bool
 
 
 def merge_order(
-    ready: Sequence[MergeablePull],
-    clashes: Collection[tuple[int, int]],
-    after: Mapping[int, Collection[int]],
+    pulls: Sequence[MergeablePull],
+    conflicts: Collection[tuple[int, int]],
+    dependencies: Mapping[int, Collection[int]],
     *,
     exact_up_to: int = EXACT_UP_TO,
 ) -> MergeOrder:
@@ -47,151 +47,156 @@ def merge_order(
     not ready, and numbers that wait for each other, are ignored. Among equally good orders the more urgent comes first,
     then the older. The result does not depend on the order of the input.
     """
-    known = [pull.number for pull in sorted(ready, key=lambda pull: (pull.rank, pull.since, pull.number))]
-    world = _Graph(known, clashes, after)
-    spared: set[int] = set()
+    numbers = [pull.number for pull in sorted(pulls, key=lambda pull: (pull.rank, pull.opened_at, pull.number))]
+    graph = _Graph(numbers, conflicts, dependencies)
+    conflict_free: set[int] = set()
     exact = True
-    for group in world.groups():
-        contested = [number for number in group if world.against[number]]
-        small = len(contested) <= exact_up_to
-        exact &= small
-        spared |= (_best if small else _good)(world, group, contested)
-    sequence = world.sequence(known, spared)
-    seen: set[int] = set()
-    mend: list[int] = []
-    for number in sequence or known:
-        if not seen.isdisjoint(world.against[number]):
-            mend.append(number)
-        seen.add(number)
-    return MergeOrder(tuple(sequence or known), tuple(mend), exact)
+    for group in graph.groups():
+        contested = [number for number in group if graph.conflicts[number]]
+        is_small = len(contested) <= exact_up_to
+        exact &= is_small
+        conflict_free |= (_largest_set if is_small else _greedy_set)(graph, group, contested)
+    sequence = graph.sequence(numbers, conflict_free)
+    merged: set[int] = set()
+    conflicting: list[int] = []
+    for number in sequence or numbers:
+        if not merged.isdisjoint(graph.conflicts[number]):
+            conflicting.append(number)
+        merged.add(number)
+    return MergeOrder(tuple(sequence or numbers), tuple(conflicting), exact)
 
 
 class _Graph:
     """Pull requests by index: what each conflicts with, and what each must wait for."""
 
     def __init__(
-        self, known: Sequence[int], clashes: Iterable[tuple[int, int]], after: Mapping[int, Collection[int]]
+        self, numbers: Sequence[int], pairs: Iterable[tuple[int, int]], dependencies: Mapping[int, Collection[int]]
     ) -> None:
-        self.place = {number: place for place, number in enumerate(known)}
-        self.against: dict[int, set[int]] = {number: set() for number in known}
-        for one, other in clashes:
-            if one != other and one in self.place and other in self.place:
-                self.against[one].add(other)
-                self.against[other].add(one)
-        waits = {number: {n for n in after.get(number, ()) if n in self.place and n != number} for number in known}
-        reach = {number: _reached(number, waits) for number in known}
-        self.waits = {number: {n for n in waits[number] if number not in reach[n]} for number in known}
+        self.position = {number: position for position, number in enumerate(numbers)}
+        self.conflicts: dict[int, set[int]] = {number: set() for number in numbers}
+        for first, second in pairs:
+            if first != second and first in self.position and second in self.position:
+                self.conflicts[first].add(second)
+                self.conflicts[second].add(first)
+        direct = {
+            number: {n for n in dependencies.get(number, ()) if n in self.position and n != number}
+            for number in numbers
+        }
+        reachable = {number: _reachable(number, direct) for number in numbers}
+        self.dependencies = {number: {n for n in direct[number] if number not in reachable[n]} for number in numbers}
 
     def groups(self) -> list[list[int]]:
         """The groups that are connected by conflicts or by waiting, each in order of index."""
-        near: dict[int, set[int]] = {number: set(others) for number, others in self.against.items()}
-        for number, others in self.waits.items():
+        neighbors: dict[int, set[int]] = {number: set(others) for number, others in self.conflicts.items()}
+        for number, others in self.dependencies.items():
             for other in others:
-                near[number].add(other)
-                near[other].add(number)
-        left = dict.fromkeys(self.place)
+                neighbors[number].add(other)
+                neighbors[other].add(number)
+        remaining = dict.fromkeys(self.position)
         groups: list[list[int]] = []
-        while left:
-            first = next(iter(left))
-            group = {first} | _reached(first, near)
-            groups.append([number for number in left if number in group])
+        while remaining:
+            start = next(iter(remaining))
+            group = {start} | _reachable(start, neighbors)
+            groups.append([number for number in remaining if number in group])
             for number in group:
-                del left[number]
+                del remaining[number]
         return groups
 
-    def sequence(self, group: Iterable[int], spared: Collection[int]) -> list[int]:
+    def sequence(self, group: Iterable[int], conflict_free: Collection[int]) -> list[int]:
         """The group in an order in which no member of `spared` comes after one that it conflicts with.
 
         Empty if the waiting rules allow no such order.
         """
         members = list(group)
-        behind: dict[int, list[int]] = {number: [] for number in members}
-        open_for = dict.fromkeys(members, 0)
+        dependents: dict[int, list[int]] = {number: [] for number in members}
+        blocker_counts = dict.fromkeys(members, 0)
         for number in members:
-            firsts = self.waits[number] | {other for other in self.against[number] if other in spared}
-            for first in firsts:
-                behind[first].append(number)
-            open_for[number] = len(firsts)
-        free = [self.place[number] for number in members if not open_for[number]]
-        by_place = {self.place[number]: number for number in members}
-        heapq.heapify(free)
+            blockers = self.dependencies[number] | {other for other in self.conflicts[number] if other in conflict_free}
+            for blocker in blockers:
+                dependents[blocker].append(number)
+            blocker_counts[number] = len(blockers)
+        ready = [self.position[number] for number in members if not blocker_counts[number]]
+        by_position = {self.position[number]: number for number in members}
+        heapq.heapify(ready)
         order: list[int] = []
-        while free:
-            number = by_place[heapq.heappop(free)]
+        while ready:
+            number = by_position[heapq.heappop(ready)]
             order.append(number)
-            for later in behind[number]:
-                open_for[later] -= 1
-                if not open_for[later]:
-                    heapq.heappush(free, self.place[later])
+            for dependent in dependents[number]:
+                blocker_counts[dependent] -= 1
+                if not blocker_counts[dependent]:
+                    heapq.heappush(ready, self.position[dependent])
         return order if len(order) == len(members) else []
 
-    def allows(self, group: Sequence[int], spared: Collection[int]) -> bool:
+    def can_order(self, group: Sequence[int], conflict_free: Collection[int]) -> bool:
         """Whether an order exists that spares all of these."""
-        return not any(self.waits[number] for number in group) or bool(self.sequence(group, spared))
+        return not any(self.dependencies[number] for number in group) or bool(self.sequence(group, conflict_free))
 
 
-def _reached(start: int, near: Mapping[int, Collection[int]]) -> set[int]:
-    found: set[int] = set()
-    todo = [start]
-    while todo:
-        for other in near[todo.pop()]:
-            if other not in found:
-                found.add(other)
-                todo.append(other)
-    return found
+def _reachable(start: int, neighbors: Mapping[int, Collection[int]]) -> set[int]:
+    visited: set[int] = set()
+    pending = [start]
+    while pending:
+        for neighbor in neighbors[pending.pop()]:
+            if neighbor not in visited:
+                visited.add(neighbor)
+                pending.append(neighbor)
+    return visited
 
 
-def _best(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
+def _largest_set(graph: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
     """The largest set without conflicts inside; of several, the one with the lowest first index."""
     best: list[int] = []
     chosen: list[int] = []
 
-    def look(at: int, blocked: frozenset[int]) -> None:
+    def search(start: int, blocked: frozenset[int]) -> None:
         nonlocal best
         if len(chosen) > len(best):
             best = list(chosen)
-        left = [number for number in contested[at:] if number not in blocked]
-        for place, number in enumerate(left):
-            if len(chosen) + len(left) - place <= len(best):
+        candidates = [number for number in contested[start:] if number not in blocked]
+        for position, number in enumerate(candidates):
+            if len(chosen) + len(candidates) - position <= len(best):
                 return
-            if world.allows(group, [*chosen, number]):
+            if graph.can_order(group, [*chosen, number]):
                 chosen.append(number)
-                look(contested.index(number) + 1, blocked | world.against[number])
+                search(contested.index(number) + 1, blocked | graph.conflicts[number])
                 chosen.pop()
 
-    look(0, frozenset())
+    search(0, frozenset())
     return set(best)
 
 
-def _good(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
+def _greedy_set(graph: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
     """A large set without conflicts inside: greedy by fewest conflicts, then improved."""
-    left = set(contested)
+    remaining = set(contested)
     chosen: set[int] = set()
-    while left:
-        number = min(left, key=lambda one: (len(world.against[one] & left), world.place[one]))
-        left.discard(number)
-        if world.allows(group, {*chosen, number}):
+    while remaining:
+        number = min(
+            remaining, key=lambda candidate: (len(graph.conflicts[candidate] & remaining), graph.position[candidate])
+        )
+        remaining.discard(number)
+        if graph.can_order(group, {*chosen, number}):
             chosen.add(number)
-            left -= world.against[number]
-    while (better := _exchanged(world, group, contested, chosen)) is not None:
+            remaining -= graph.conflicts[number]
+    while (better := _improved_set(graph, group, contested, chosen)) is not None:
         chosen = better
     return chosen
 
 
-def _exchanged(world: _Graph, group: Sequence[int], contested: Sequence[int], chosen: set[int]) -> set[int] | None:
+def _improved_set(graph: _Graph, group: Sequence[int], contested: Sequence[int], chosen: set[int]) -> set[int] | None:
     """The set with one more member, by adding one or exchanging one for two; None if neither is possible."""
-    only: dict[int, list[int]] = {}
+    single_conflicts: dict[int, list[int]] = {}
     for number in contested:
         if number not in chosen:
-            against = world.against[number] & chosen
-            if not against and world.allows(group, {*chosen, number}):
+            conflicts = graph.conflicts[number] & chosen
+            if not conflicts and graph.can_order(group, {*chosen, number}):
                 return {*chosen, number}
-            if len(against) == 1:
-                only.setdefault(next(iter(against)), []).append(number)
-    for out in sorted(only, key=world.place.__getitem__):
-        rest = chosen - {out}
-        for place, one in enumerate(only[out]):
-            for other in only[out][place + 1 :]:
-                if other not in world.against[one] and world.allows(group, {*rest, one, other}):
-                    return {*rest, one, other}
+            if len(conflicts) == 1:
+                single_conflicts.setdefault(next(iter(conflicts)), []).append(number)
+    for removed in sorted(single_conflicts, key=graph.position.__getitem__):
+        remaining = chosen - {removed}
+        for position, first in enumerate(single_conflicts[removed]):
+            for second in single_conflicts[removed][position + 1 :]:
+                if second not in graph.conflicts[first] and graph.can_order(group, {*remaining, first, second}):
+                    return {*remaining, first, second}
     return None

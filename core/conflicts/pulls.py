@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-GO_ON_APART = 0.95  # confidence that two changes of different files lose nothing
-GO_ON_MERGED = 0.85  # the same for changes of one file, if a real three-way merge of both is clean
+DIFFERENT_FILES_CONFIDENCE = 0.95  # confidence that two changes of different files lose nothing
+CLEAN_MERGE_CONFIDENCE = 0.85  # the same for changes of one file, if a real three-way merge of both is clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class FileConflict:
 
     path: str
     kind: str = "contents"
-    here: tuple[Span, ...] = ()
-    there: tuple[Span, ...] = ()
+    own_lines: tuple[Span, ...] = ()
+    other_lines: tuple[Span, ...] = ()
 
     @property
     def swapped(self) -> FileConflict:
         """The same conflict from the other side."""
-        return FileConflict(self.path, self.kind, self.there, self.here)
+        return FileConflict(self.path, self.kind, self.other_lines, self.own_lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class TrialMerge:
     clean: bool | None
     files: tuple[FileConflict, ...] = ()
     problem: str = ""
-    behind: bool = False  # the base has commits that the head lacks
+    is_behind: bool = False  # the base has commits that the head lacks
     ci_started: bool = True  # GitHub starts no `pull_request` workflow while a pull request conflicts with its base
 
 
@@ -66,13 +66,13 @@ class ConflictingPull:
     task: int | None  # None: the pull request belongs to no task
     sha: str
     branch: str
-    who: str  # the agent that holds the task, or the login of the pull request's author
+    owner: str  # the agent that holds the task, or the login of the pull request's author
     opened_at: datetime
-    first: bool  # it was opened before this one
-    waits: Precedence
-    why: str
+    is_older: bool  # it was opened before this one
+    precedence: Precedence
+    reason: str
     files: tuple[FileConflict, ...] = ()
-    ignored: bool = False  # a person chose to ignore this conflict for a day
+    is_ignored: bool = False  # a person chose to ignore this conflict for a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class ConflictSide:
     opened_at: datetime
     task: int | None = None
     rank: int = 2  # of its priority, 0 for P0
-    needs: Collection[int] = ()  # the tasks that its own task depends on
+    dependencies: Collection[int] = ()  # the tasks that its own task depends on
 
 
-class Action(StrEnum):
+class ConflictAction(StrEnum):
     """What happens to a pair of pull requests."""
 
-    GO_ON = "go-on"
+    PROCEED = "go-on"
     QUEUE = "queue"  # one waits for the other
     ESCALATE = "escalate"
 
@@ -98,48 +98,54 @@ class Action(StrEnum):
 class ConflictResolution:
     """The decision on two pull requests; it does not depend on their order."""
 
-    action: Action
-    why: str
-    waits: int | None = None  # the number of the pull request that waits
+    action: ConflictAction
+    reason: str
+    waiting_pull: int | None = None  # the number of the pull request that waits
     confidence: float | None = None  # that continuing loses nothing
 
 
-def resolve(one: ConflictSide, other: ConflictSide, *, shares: bool, clean: bool) -> ConflictResolution:
+def resolve_conflict(this: ConflictSide, other: ConflictSide, *, share_files: bool, clean: bool) -> ConflictResolution:
     """Decide on two pull requests. `shares`: they change a common file; `clean`: a real merge of both is clean.
 
     The later one waits, with three exceptions: a task that depends on the other's task waits even if it is older, a P0
     does not wait for a less urgent task, and the bot cannot hold a pull request without a task. If neither can wait, a
     person decides.
     """
-    if clean and not shares:
-        return ConflictResolution(Action.GO_ON, "They change different files.", confidence=GO_ON_APART)
-    if clean:
-        return ConflictResolution(Action.GO_ON, "They change the same file and merge cleanly.", confidence=GO_ON_MERGED)
-    first, later = sorted((one, other), key=lambda side: (side.opened_at, side.pull))
-    tasks = one.task is not None and other.task is not None
-    leans = [side for side, on in ((first, later), (later, first)) if tasks and on.task in side.needs]
-    if len(leans) == 2:
-        return ConflictResolution(Action.ESCALATE, "Each of the two tasks depends on the other.")
-    if leans:
+    if clean and not share_files:
         return ConflictResolution(
-            Action.QUEUE, "Its task depends on the task of the other pull request.", leans[0].pull
+            ConflictAction.PROCEED, "They change different files.", confidence=DIFFERENT_FILES_CONFIDENCE
         )
-    if _can_wait(later, first):
-        return ConflictResolution(Action.QUEUE, "It was opened later.", later.pull)
-    if _can_wait(first, later):
-        why = (
+    if clean:
+        return ConflictResolution(
+            ConflictAction.PROCEED, "They change the same file and merge cleanly.", confidence=CLEAN_MERGE_CONFIDENCE
+        )
+    earlier, later = sorted((this, other), key=lambda side: (side.opened_at, side.pull))
+    tasks = this.task is not None and other.task is not None
+    dependents = [
+        side for side, blocker in ((earlier, later), (later, earlier)) if tasks and blocker.task in side.dependencies
+    ]
+    if len(dependents) == 2:
+        return ConflictResolution(ConflictAction.ESCALATE, "Each of the two tasks depends on the other.")
+    if dependents:
+        return ConflictResolution(
+            ConflictAction.QUEUE, "Its task depends on the task of the other pull request.", dependents[0].pull
+        )
+    if _can_wait(later, earlier):
+        return ConflictResolution(ConflictAction.QUEUE, "It was opened later.", later.pull)
+    if _can_wait(earlier, later):
+        reason = (
             "is a P0, which does not wait"
             if later.task is not None
             else "belongs to no task, so the bot cannot hold it"
         )
-        return ConflictResolution(Action.QUEUE, f"The later pull request {why}.", first.pull)
-    return ConflictResolution(Action.ESCALATE, "Neither can wait: one is a P0, the other belongs to no task.")
+        return ConflictResolution(ConflictAction.QUEUE, f"The later pull request {reason}.", earlier.pull)
+    return ConflictResolution(ConflictAction.ESCALATE, "Neither can wait: one is a P0, the other belongs to no task.")
 
 
-def _can_wait(side: ConflictSide, behind: ConflictSide) -> bool:
+def _can_wait(side: ConflictSide, blocker: ConflictSide) -> bool:
     if side.task is None:
-        return behind.task is None  # of two pull requests without a task the later one waits, but neither is held
-    return side.rank > 0 or (behind.task is not None and behind.rank == 0)
+        return blocker.task is None  # of two pull requests without a task the later one waits, but neither is held
+    return side.rank > 0 or (blocker.task is not None and blocker.rank == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,27 +168,27 @@ class OpenPull:
     draft: bool = False
     trial_merge: TrialMerge | None = None  # of this head; None: not tried yet
     check_fingerprint: str = ""  # what its check last showed, if no task stores that
-    asks: bool = False  # its task waits for a verdict, or ignores a conflict for a while
+    needs_comparison: bool = False  # its task waits for a verdict, or ignores a conflict for a while
     agent: str | None = None  # the agent that holds the task
     rank: int = 2
-    needs: tuple[int, ...] = ()
-    passed: bool = True
-    base_said: str | None = None  # the base SHA that its task last received
+    dependencies: tuple[int, ...] = ()
+    checks_passed: bool = True
+    reported_base_sha: str | None = None  # the base SHA that its task last received
 
     @property
-    def who(self) -> str:
+    def owner(self) -> str:
         """The agent that holds the task, or the login of the author."""
         return self.agent or self.author
 
     @property
     def side(self) -> ConflictSide:
         """The part that the rules read."""
-        return ConflictSide(self.number, self.opened_at, self.task, self.rank, self.needs)
+        return ConflictSide(self.number, self.opened_at, self.task, self.rank, self.dependencies)
 
     @property
-    def ready(self) -> bool:
+    def is_mergeable(self) -> bool:
         """Whether it could be merged now, considering conflicts and checks only."""
-        return not self.draft and self.passed and self.trial_merge is not None and self.trial_merge.clean is True
+        return not self.draft and self.checks_passed and self.trial_merge is not None and self.trial_merge.clean is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +207,15 @@ class PullPair:
         return self.low_number, self.high_number
 
     @property
-    def clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether both can be merged."""
         return not self.files
 
-    def seen_from(self, number: int) -> tuple[FileConflict, ...]:
+    def files_for(self, number: int) -> tuple[FileConflict, ...]:
         """The files in conflict from the side of this pull request."""
         return self.files if number == self.low_number else tuple(file.swapped for file in self.files)
 
-    def beside(self, number: int) -> int:
+    def other_number(self, number: int) -> int:
         """The other pull request of the pair."""
         return self.high_number if number == self.low_number else self.low_number
 
@@ -224,9 +230,9 @@ class ConflictReport:
 
     base: str
     heads: Mapping[int, str]
-    trials: Mapping[int, TrialMerge]
-    touched: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    trial_merges: Mapping[int, TrialMerge]
+    changed_files: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     pairs: tuple[PullPair, ...] | None = None
-    unsure: frozenset[tuple[int, int]] = frozenset()
-    of: frozenset[int] | None = None  # only these and their pairs were compared; None: all
-    past: frozenset[str] = frozenset()  # base SHAs that tasks last received and that are known to be older
+    unknown_pairs: frozenset[tuple[int, int]] = frozenset()
+    pull_numbers: frozenset[int] | None = None  # only these and their pairs were compared; None: all
+    earlier_base_shas: frozenset[str] = frozenset()  # base SHAs that tasks last received and that are known to be older

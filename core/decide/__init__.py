@@ -72,7 +72,7 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
         return commands.on_command_received(task, signal, context)
     if isinstance(signal, TaskCreated):
         return commands.task.on_task_created(task, signal, context)
-    if task is None or task.withdrawn:
+    if task is None or task.untracked:
         return Decision(task)
     builder = DecisionBuilder(task, context)
     match signal:

@@ -18,7 +18,7 @@ from core.decide.leases import grant_lease, handoff_packet, previous_failure_at
 from core.effects.base import StartAgent
 from core.escalation.model import EscalationCause
 from core.handoff.feedback import Feedback, LineComment
-from core.review.definition_of_done import wants_reviewer
+from core.review.definition_of_done import needs_reviewer
 from core.signals.base import Assigned, ReviewDelivered
 from core.task.model import Approval, Flag, Role
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
@@ -34,19 +34,19 @@ def on_review_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
     """Apply the assignment of a reviewer, or record that none was found."""
     task, choice = builder.task, signal.choice
     pull = task.pull
-    if pull is None or not wants_reviewer(task, builder.policy.merge.review):
+    if pull is None or not needs_reviewer(task, builder.policy.merge.review):
         return
     if choice.agent is None:
         previous_choice = task.choice and (task.choice.role, task.choice.agent, task.choice.reason)
         if previous_choice != (choice.role, None, choice.reason):
             builder.update_task(choice=choice)
-            if choice.hopeless:
+            if choice.is_unassignable:
                 escalate(builder, f"no agent can review the pull request: {choice.reason}", EscalationCause.REVIEWER)
         return
-    lease = grant_lease(builder, choice.agent, Role.REVIEW, patience=signal.patience)
-    builder.update_task(attempt=lease.attempt, review=lease, choice=choice)
+    lease = grant_lease(builder, choice.agent, Role.REVIEW, patience=signal.learned_timeout)
+    builder.update_task(attempt=lease.attempt, review_lease=lease, choice=choice)
     builder.record_progress()
-    builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN)
+    builder.task = builder.task.without_flags(Flag.NEEDS_HUMAN)
     builder.add_event(
         EventType.REVIEW_ASSIGNED, lease=lease, pull=pull.number, head=pull.head_sha, **choice_payload(choice)
     )
@@ -67,7 +67,7 @@ def on_review_delivered(builder: DecisionBuilder, signal: ReviewDelivered, revie
 
     `reviewer_id` is the id of the GitHub account that submitted it, if there is one: a dismissal names it.
     """
-    lease, pull = builder.task.review, builder.task.pull
+    lease, pull = builder.task.review_lease, builder.task.pull
     if lease is None or lease.attempt != signal.attempt or pull is None:
         builder.add_event(EventType.LATE_RESULT, attempt=signal.attempt, what="review", approves=signal.approves)
         return
@@ -80,7 +80,7 @@ def on_review_delivered(builder: DecisionBuilder, signal: ReviewDelivered, revie
     if signal.approves:
         approval = Approval(pull.head_sha, by_bot=True, agent=lease.agent)
         builder.update_pull(approvals={**pull.approvals, reviewer_id or -lease.attempt: approval})
-        builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN)
+        builder.task = builder.task.without_flags(Flag.NEEDS_HUMAN)
         retry_refused_merge(builder)
         evaluate_completion(builder)
         return

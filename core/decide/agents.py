@@ -7,7 +7,7 @@ from typing import Any
 
 from core.assignment.agent_state import StateChangeKind
 from core.assignment.rules import choice_payload
-from core.assignment.session_output import answer
+from core.assignment.session_output import parse_session_output
 from core.audit.events import EventType
 from core.decide import agent_reviews, plans
 from core.decide.attempts import end_attempt, end_review, fail_attempt
@@ -19,7 +19,7 @@ from core.effects.base import MarkReady, StartAgent
 from core.escalation.model import EscalationCause
 from core.handoff.feedback import Feedback
 from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned, PlanDelivered
-from core.task.lifecycle import Trigger, allows
+from core.task.lifecycle import Trigger, can_apply
 from core.task.model import Actor, AssignmentDecision, Flag, LearnedTimeout, Lease, Role, SessionState, Status
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 
@@ -34,14 +34,14 @@ def on_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
     if choice.role is Role.REVIEW:
         agent_reviews.on_review_assigned(builder, signal)
         return
-    if not task.in_line:
+    if not task.is_assignable:
         return
     if choice.agent is None:
         # Only a new reason counts as a change; the time at which it was found again does not.
         if task.choice is None or (task.choice.reason, task.choice.agent) != (choice.reason, None):
             builder.update_task(choice=choice)
         return
-    lease = start_attempt(builder, choice.agent, choice, patience=signal.patience)
+    lease = start_attempt(builder, choice.agent, choice, patience=signal.learned_timeout)
     is_reassignment = any(attempt.role is choice.role for attempt in task.history)
     event_type = EventType.TASK_REASSIGNED if is_reassignment else EventType.TASK_ASSIGNED
     builder.add_event(event_type, role=choice.role, **choice_payload(choice))
@@ -68,13 +68,13 @@ def start_attempt(
     lease = grant_lease(builder, agent, choice.role if choice else Role.IMPLEMENT, holder, patience)
     builder.update_task(attempt=lease.attempt, lease=lease, choice=choice, pull=None)
     builder.transition(Trigger.ASSIGNED)
-    builder.task = builder.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)
+    builder.task = builder.task.without_flags(Flag.STALLED, Flag.NEEDS_HUMAN)
     return lease
 
 
 def on_agent_started(builder: DecisionBuilder, signal: AgentStarted) -> None:
     """Record that the start call was accepted; that is no acknowledgement."""
-    lease = builder.task.lease_of(signal.attempt)
+    lease = builder.task.find_lease(signal.attempt)
     if lease is None:
         return
     builder.add_event(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="start accepted")
@@ -85,7 +85,7 @@ def on_agent_started(builder: DecisionBuilder, signal: AgentStarted) -> None:
 
 def on_agent_start_failed(builder: DecisionBuilder, signal: AgentStartFailed) -> None:
     """The agent could not be started: say what must be fixed, and let another agent try."""
-    lease = builder.task.lease_of(signal.attempt)
+    lease = builder.task.find_lease(signal.attempt)
     if lease is None or not _is_result_pending(builder, lease):
         return
     if lease.acknowledged_at:
@@ -102,10 +102,10 @@ def _is_result_pending(builder: DecisionBuilder, lease: Lease) -> bool:
 
 def on_agent_unavailable(builder: DecisionBuilder, signal: AgentUnavailable) -> None:
     """The agent takes no work now. No one is at fault: the task goes back and another agent gets it."""
-    lease = builder.task.lease_of(signal.attempt)
+    lease = builder.task.find_lease(signal.attempt)
     if lease is None or not _is_result_pending(builder, lease):
         return
-    may_have_started = signal.unclear or lease.session is not None or lease.acknowledged_at is not None
+    may_have_started = signal.may_have_started or lease.session is not None or lease.acknowledged_at is not None
     back_off(builder, lease, signal.reason, until=signal.until, cancel=may_have_started)
 
 
@@ -115,7 +115,7 @@ def back_off(
     """Record that the agent takes no work until then and release the task. Without a time, the pauses grow."""
     reason = defuse(one_line(mask_secrets(reason), 300))
     previous_count = 0
-    for attempt in reversed(builder.task.counted):
+    for attempt in reversed(builder.task.counted_attempts):
         if (attempt.agent, attempt.outcome) == (lease.agent, "unavailable"):
             previous_count += 1
         elif attempt.agent == lease.agent:
@@ -125,7 +125,7 @@ def back_off(
     builder.add_event(
         EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome="unavailable", until=until.isoformat()
     )
-    builder.update_agent(lease.agent, StateChangeKind.COOLING, reason, until)
+    builder.update_agent(lease.agent, StateChangeKind.BACKING_OFF, reason, until)
     if lease.role is Role.REVIEW:
         end_review(builder, "unavailable", reason, cancel=cancel)
         return
@@ -136,7 +136,7 @@ def back_off(
 
 def on_agent_seen(builder: DecisionBuilder, signal: AgentSeen) -> None:
     """Apply a report on the agent's work on an attempt."""
-    lease = builder.task.lease_of(signal.attempt)
+    lease = builder.task.find_lease(signal.attempt)
     holder = lease.worker if lease else None
     if lease is None or signal.agent not in (None, holder):
         if not (signal.state.ended and _was_delivered(builder, signal.attempt)):
@@ -152,10 +152,10 @@ def on_agent_seen(builder: DecisionBuilder, signal: AgentSeen) -> None:
         _on_run_ended(builder, signal, lease)
     elif signal.state in (SessionState.QUEUED, SessionState.PAUSED):
         # It has not begun or waits for something, but it responds. Slow is not dead.
-        builder.update_lease(lease, last_sign_at=builder.now)
+        builder.update_lease(lease, last_activity_at=builder.now)
     else:
         record_heartbeat(builder, lease)
-        if signal.pushed:
+        if signal.from_push:
             builder.record_progress()
         if builder.task.status is Status.IN_PROGRESS:
             _update_question_escalation(builder, signal.state, lease)
@@ -171,7 +171,7 @@ def _update_question_escalation(builder: DecisionBuilder, state: SessionState, l
         and is_flagged
         and (escalation is None or escalation.cause is not EscalationCause.STALLED)
     ):
-        builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN)
+        builder.task = builder.task.without_flags(Flag.NEEDS_HUMAN)
 
 
 def _was_delivered(builder: DecisionBuilder, attempt: int) -> bool:
@@ -225,7 +225,7 @@ def record_heartbeat(builder: DecisionBuilder, lease: Lease | None = None) -> No
     if lease.acknowledged_at is None:
         builder.add_event(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="at work")
         builder.record_progress()
-    builder.update_lease(lease, acknowledged_at=lease.acknowledged_at or builder.now, last_sign_at=builder.now)
+    builder.update_lease(lease, acknowledged_at=lease.acknowledged_at or builder.now, last_activity_at=builder.now)
 
 
 # The result that a successful run must leave, by role, and the sentence if it is missing.
@@ -238,7 +238,7 @@ _EXPECTED_RESULTS = {
 
 def _on_run_ended(builder: DecisionBuilder, signal: AgentSeen, lease: Lease) -> None:
     task = builder.task
-    is_submitted = task.pull is not None or not allows(task.status, Trigger.SENT_BACK)
+    is_submitted = task.pull is not None or not can_apply(task.status, Trigger.SENT_BACK)
     if lease.role is Role.IMPLEMENT and is_submitted:
         if task.pull and task.pull.open and task.pull.draft and signal.state is SessionState.DELIVERED:
             builder.add_effect(MarkReady(task.number, task.pull.number, task.pull.head_sha))
@@ -260,9 +260,9 @@ def _on_run_ended(builder: DecisionBuilder, signal: AgentSeen, lease: Lease) -> 
 
 def _apply_session_output(builder: DecisionBuilder, signal: AgentSeen, lease: Lease) -> bool:
     """Whether its last message is the requested plan or verdict; if so, it is applied."""
-    result = answer(signal.words, lease.role, lease.attempt)
+    result = parse_session_output(signal.output, lease.role, lease.attempt)
     if isinstance(result, PlanDelivered):
         plans.on_plan_delivered(builder, result)
     elif result is not None:
         agent_reviews.on_review_delivered(builder, result)
-    return builder.task.lease_of(lease.attempt) is None
+    return builder.task.find_lease(lease.attempt) is None

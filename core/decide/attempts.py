@@ -42,24 +42,24 @@ def end_attempt(
         outcome=outcome,
         reason=reason,
         branch=lease.branch if lease else pull.branch if pull else "",
-        blamed=counts_against_agent,
+        counts_against_agent=counts_against_agent,
         pull=pull.number if pull else None,
         head_sha=pull.head_sha if pull else None,
         feedback=feedback,
         role=lease.role if lease else Role.IMPLEMENT,
         by_person=lease.holder_id is not None if lease else not (pull and pull.author.is_bot),
-        merges=pull.trial.clean if pull and pull.trial else None,
+        is_mergeable=pull.trial_merge.clean if pull and pull.trial_merge else None,
     )
     if cancel and lease and lease.holder_id is None and task.status is Status.IN_PROGRESS:
         builder.add_effect(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))
     builder.update_task(history=(*task.history, attempt), lease=None, pull=None, choice=None)
-    builder.task = builder.task.unflagged(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
+    builder.task = builder.task.without_flags(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
 
 
 def end_review(builder: DecisionBuilder, outcome: str, reason: str, *, cancel: bool = True) -> None:
     """Move the current review into the history, if there is one. It never counts against the work."""
     task = builder.task
-    lease, pull = task.review, task.pull
+    lease, pull = task.review_lease, task.pull
     if lease is None:
         return
     attempt = Attempt(
@@ -70,14 +70,14 @@ def end_review(builder: DecisionBuilder, outcome: str, reason: str, *, cancel: b
         outcome=outcome,
         reason=reason,
         branch=lease.branch,
-        blamed=False,
+        counts_against_agent=False,
         pull=pull.number if pull else None,
         head_sha=pull.head_sha if pull else None,
         role=Role.REVIEW,
     )
     if cancel and lease.holder_id is None:
         builder.add_effect(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))
-    builder.update_task(history=(*task.history, attempt), review=None)
+    builder.update_task(history=(*task.history, attempt), review_lease=None)
 
 
 def fail_attempt(
@@ -136,7 +136,7 @@ def send_back(
         builder, outcome, feedback.title, counts_against_agent=counts_against_agent, feedback=feedback, cancel=cancel
     )
     limit = builder.policy.limits.max_attempts
-    if builder.task.failures < limit:
+    if builder.task.failure_count < limit:
         builder.transition(Trigger.SENT_BACK)
         update_readiness(builder)
         return

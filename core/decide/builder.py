@@ -15,21 +15,21 @@ from config.repository import RepositoryConfig
 from config.task_templates import Templates
 from config.team import AgentOverride, Team
 from core.assignment.agent_state import AgentStateChange, StateChangeKind
-from core.assignment.queue import place_in_queue
+from core.assignment.queue import queue_state
 from core.assignment.rules import Agent
-from core.assignment.stats import Measures
+from core.assignment.stats import AttemptStats
 from core.audit.events import Event, EventType
 from core.conflicts.pulls import OpenPull, PullPair
-from core.conflicts.summary import conflict_of
+from core.conflicts.summary import conflict_reason
 from core.dead_letter import DeadLetter
 from core.effects.base import Effect, SetLabels, UpsertCard
-from core.escalation.rules import ended
+from core.escalation.rules import end_reason
 from core.handoff.packet import DependencyResult
 from core.intake.readiness import ReadinessInputs
 from core.retro.model import Retrospective, RetrospectiveInput
 from core.task.deadlines import Deadline, deadlines_of
 from core.task.labels import labels_of, with_status
-from core.task.lifecycle import Trigger, move
+from core.task.lifecycle import Trigger, apply_trigger
 from core.task.model import Flag, Lease, Priority, Pull, Role, Status, Task
 from core.texts import card_text
 
@@ -38,7 +38,9 @@ from core.texts import card_text
 class CommandContext:
     """What only slash commands may read; most of it is loaded for one command only."""
 
-    measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
+    measures: Mapping[str, Mapping[str, AttemptStats]] = field(
+        default_factory=dict
+    )  # by agent, then capability; "": all
     active_tasks: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent works on
     referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # for `/resolve`, by reference
     recent_events: tuple[Event, ...] = ()  # the end of the task's audit log, for `/history`
@@ -126,17 +128,17 @@ class DecisionBuilder:
     def update_lease(self, lease: Lease, **changes: Any) -> Lease:
         """Change fields of one of the task's leases: the holder's or the reviewer's."""
         lease = replace(lease, **changes)
-        self.update_task(**{"review" if lease.role is Role.REVIEW else "lease": lease})
+        self.update_task(**{"review_lease" if lease.role is Role.REVIEW else "lease": lease})
         return lease
 
     def record_progress(self) -> None:
         """Record that the work moved: the task is not stalled, and the stall deadline starts again."""
-        self.update_task(reminded_at=self.now, stall=None)
-        self.task = self.task.unflagged(Flag.STALLED)
+        self.update_task(wait_restarted_at=self.now, stall=None)
+        self.task = self.task.without_flags(Flag.STALLED)
 
     def transition(self, trigger: Trigger) -> None:
         """Follow the transition table; a new status restarts its deadlines."""
-        self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
+        self.task = replace(apply_trigger(self.task, trigger, self.now), wait_restarted_at=None)
 
     def add_event(
         self,
@@ -179,42 +181,44 @@ class DecisionBuilder:
 
     def _update_conflict_flag(self) -> None:
         """Set the flag from the state of the pull request, unless a person removed it for this conflict."""
-        conflict = conflict_of(self.task) if self.task.is_open else None
-        is_shown = conflict is not None and conflict != self.task.let_pass
-        self.task = self.task.flagged(Flag.CONFLICT, conflict or "") if is_shown else self.task.unflagged(Flag.CONFLICT)
+        conflict = conflict_reason(self.task) if self.task.is_open else None
+        is_shown = conflict is not None and conflict != self.task.dismissed_conflict
+        self.task = (
+            self.task.with_flag(Flag.CONFLICT, conflict or "") if is_shown else self.task.without_flags(Flag.CONFLICT)
+        )
 
     def _drop_forecast_hold(self) -> None:
         """Drop a hold by forecast once the task cannot be assigned, and check a new P0 again."""
-        task, hold = self.task, self.task.held
-        if hold is None or not hold.foreseen:
+        task, hold = self.task, self.task.hold
+        if hold is None or not hold.is_forecast:
             return
         is_newly_urgent = self.previous is not None and Priority.P0 is task.priority is not self.previous.priority
         if task.status is Status.READY and not is_newly_urgent:
             return
-        if task.flags.get(Flag.BLOCKED) == hold.said:
-            self.task = task.unflagged(Flag.BLOCKED)
-        self.update_task(held=None)
+        if task.flags.get(Flag.BLOCKED) == hold.description:
+            self.task = task.without_flags(Flag.BLOCKED)
+        self.update_task(hold=None)
 
     def _end_stall(self) -> None:
         """End the stall if something moved, if another agent has the work, or if a person holds or resolves it."""
         task = self.task
-        is_paused = task.held is not None and task.held.paused
-        is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not is_paused and not task.withdrawn
+        is_paused = task.hold is not None and task.hold.is_paused
+        is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not is_paused and not task.untracked
         if task.stall and not (is_active and Flag.STALLED in task.flags):
-            self.task = replace(task.unflagged(Flag.STALLED), stall=None, reminded_at=self.now)
+            self.task = replace(task.without_flags(Flag.STALLED), stall=None, wait_restarted_at=self.now)
         previous_stall = self.previous.stall if self.previous else None
         if previous_stall and self.task.stall is None:
             self.add_event(EventType.STALL_ENDED, reason=previous_stall.reason, cause=previous_stall.cause)
 
     def _end_escalation(self) -> None:
         """End the escalation if its cause is gone, or if a person removed its label."""
-        resolution = ended(self.task)
+        resolution = end_reason(self.task)
         if resolution is None:
             return
         escalation = self.task.escalation
         if escalation:
             self.add_event(EventType.ESCALATION_ENDED, reason=escalation.reason, how=resolution)
-        self.task = replace(self.task.unflagged(Flag.NEEDS_HUMAN), escalation=None)
+        self.task = replace(self.task.without_flags(Flag.NEEDS_HUMAN), escalation=None)
 
     def build(self, current_labels: Collection[str] | None = None) -> Decision:
         """Finish the decision and add what follows from the state.
@@ -222,30 +226,32 @@ class DecisionBuilder:
         `labels_there` are the issue's labels if they were just read: the bot's own labels are corrected.
         """
         self._drop_forecast_hold()
-        if self.task.held:
+        if self.task.hold:
             # The flag shows the hold, whatever else set or cleared it; a finished task has none.
-            hold, is_closed = self.task.held, not self.task.is_open
-            self.task = replace(self.task, held=None) if is_closed else self.task.flagged(Flag.BLOCKED, hold.said)
+            hold, is_closed = self.task.hold, not self.task.is_open
+            self.task = (
+                replace(self.task, hold=None) if is_closed else self.task.with_flag(Flag.BLOCKED, hold.description)
+            )
         self._update_conflict_flag()
         self._end_stall()
         self._end_escalation()
         choice = self.task.choice
-        if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:
+        if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.is_assignable:
             self.update_task(choice=None)  # no agent is searched now, so the choice is outdated
         task = self.task
-        if Flag.PARKED in task.flags and place_in_queue(task) is None:
-            task = self.task = task.unflagged(Flag.PARKED)
+        if Flag.PARKED in task.flags and queue_state(task) is None:
+            task = self.task = task.without_flags(Flag.PARKED)
         views: list[Effect] = []
         labels_changed = self.previous is None or labels_of(self.previous) != labels_of(task)
-        if not task.withdrawn and (
+        if not task.untracked and (
             labels_changed or (current_labels is not None and not with_status(current_labels, task))
         ):
             # Labels that a person changed are corrected at once.
-            views.append(SetLabels(task.number, labels_of(task), may_wait=labels_changed and self._is_routine_update()))
+            views.append(SetLabels(task.number, labels_of(task), can_wait=labels_changed and self._is_routine_update()))
         if self.previous is None or card_text(self.previous, self.policy) != card_text(task, self.policy):
             details = not labels_changed and task.status in (Status.IN_PROGRESS, Status.REVIEW)
-            views.append(UpsertCard(task.number, may_wait=self._is_routine_update(), details=details))
-        deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()
+            views.append(UpsertCard(task.number, can_wait=self._is_routine_update(), details_only=details))
+        deadlines = deadlines_of(task, self.policy.timeouts) if not task.untracked else ()
         return Decision(
             task, tuple(self.events), (*views, *self.effects), deadlines, agent_changes=tuple(self.agent_changes)
         )

@@ -21,11 +21,11 @@ def on_checks_seen(builder: DecisionBuilder, signal: ChecksSeen) -> None:
     if pull.checks is not signal.state:
         builder.update_pull(checks=signal.state)
         builder.record_progress()
-    if signal.state is ChecksState.PENDING and signal.wait not in (None, pull.checks_wait):
+    if signal.state is ChecksState.PENDING and signal.wait_reason not in (None, pull.check_wait_reason):
         # A wait that was just found counts as progress only if it ends.
-        if pull.checks_wait is CheckWaitReason.APPROVAL or builder.task.stall:
+        if pull.check_wait_reason is CheckWaitReason.APPROVAL or builder.task.stall:
             builder.record_progress()
-        builder.update_pull(checks_wait=signal.wait)
+        builder.update_pull(check_wait_reason=signal.wait_reason)
     failed = signal.state is ChecksState.FAILURE
     # A draft is not handed in: its agent may still be working on it.
     if failed and builder.task.status is Status.REVIEW and pull.open and not pull.draft:
@@ -41,7 +41,7 @@ def _feedback(signal: ChecksSeen, builder: DecisionBuilder) -> Feedback:
         key=f"ci:{signal.sha}",
         title=f"CI failed: {names}",
         details="\n\n".join(failed_check_details(check) for check in signal.failed),
-        at=builder.now,
+        created_at=builder.now,
         sha=signal.sha,
         failed_checks=signal.failed,
     )

@@ -25,7 +25,7 @@ def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
     kind = next((kind for kind in current if kind == signal.kind), None)
     if kind is None or signal.attempt != task.attempt or current[kind] > builder.now:
         return
-    lease = task.lease_of(signal.attempt)
+    lease = task.find_lease(signal.attempt)
     match kind:
         case DeadlineKind.ACK if lease and _is_polling_worker(builder, lease):
             # It fetches its own work, and did not: it is away, which is no failure.
@@ -35,28 +35,28 @@ def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
             _poll_or_fail(builder, lease, "did not start")
         case DeadlineKind.HEARTBEAT if lease:
             _poll_or_fail(builder, lease, "gave no sign of life")
-        case DeadlineKind.HARD if lease:
+        case DeadlineKind.ATTEMPT if lease:
             _fail_silent_agent(builder, lease, "did not finish", builder.policy.timeouts.attempt)
-        case DeadlineKind.CALL:
+        case DeadlineKind.ESCALATION:
             continue_escalation(builder)
         case DeadlineKind.POLL if lease:
             # Separate from `polled_at`: a late response here is no reason to give up on the agent.
-            builder.update_lease(lease, asked_at=builder.now)
+            builder.update_lease(lease, last_poll_at=builder.now)
             builder.add_effect(_poll_effect(builder, lease))
         case DeadlineKind.CI if task.pull:
             # The webhook may have been lost: read the checks. If none has started by now, there are none.
-            builder.update_pull(checks_asked_at=builder.now)
-            builder.add_effect(ReadChecks(task.number, task.pull.head_sha, final=True))
+            builder.update_pull(checks_requested_at=builder.now)
+            builder.add_effect(ReadChecks(task.number, task.pull.head_sha, is_final=True))
         case DeadlineKind.STALL:
             stalls.on_stall_due(builder)
-        case DeadlineKind.QUEUE if not task.waits_for:
-            builder.update_task(reminded_at=builder.now)
-            builder.task = builder.task.flagged(Flag.STALLED, "The task is ready, but no agent has taken it.")
+        case DeadlineKind.QUEUE if not task.open_dependencies:
+            builder.update_task(wait_restarted_at=builder.now)
+            builder.task = builder.task.with_flag(Flag.STALLED, "The task is ready, but no agent has taken it.")
             choice, previous_choice = current_choice(builder), task.choice
             if choice and choice.agent is None and (previous_choice is None or previous_choice.reason != choice.reason):
                 builder.update_task(choice=choice)  # the card is written anyway, so it shows the present choice
         case _:
-            builder.update_task(reminded_at=builder.now)
+            builder.update_task(wait_restarted_at=builder.now)
 
 
 def _is_polling_worker(builder: DecisionBuilder, lease: Lease) -> bool:
@@ -66,24 +66,26 @@ def _is_polling_worker(builder: DecisionBuilder, lease: Lease) -> bool:
 
 def on_agent_poll_empty(builder: DecisionBuilder, signal: AgentPollEmpty) -> None:
     """The agent was polled, and there was no sign of life."""
-    if lease := builder.task.lease_of(signal.attempt):
-        builder.update_lease(lease, unheard_at=builder.now)
+    if lease := builder.task.find_lease(signal.attempt):
+        builder.update_lease(lease, silence_confirmed_at=builder.now)
 
 
 def _poll_or_fail(builder: DecisionBuilder, lease: Lease, failure: str) -> None:
     """Poll a silent agent once, then fail the attempt; the agent is not at fault if it cannot be started or polled."""
-    last_heard_at, polled_at = lease.last_heard_at, lease.polled_at
+    last_heard_at, polled_at = lease.silent_since, lease.silence_check_at
     if lease.started_at is None and lease.acknowledged_at is None:
-        builder.update_lease(lease, polled_at=builder.now)  # the call waits in the outbox, and will be sent or given up
+        builder.update_lease(
+            lease, silence_check_at=builder.now
+        )  # the call waits in the outbox, and will be sent or given up
     elif (
         polled_at is not None
         and polled_at > last_heard_at
-        and lease.unheard_at is not None
-        and lease.unheard_at >= polled_at
+        and lease.silence_confirmed_at is not None
+        and lease.silence_confirmed_at >= polled_at
     ):
         _fail_silent_agent(builder, lease, failure, builder.now - last_heard_at)
     else:
-        builder.update_lease(lease, polled_at=builder.now)
+        builder.update_lease(lease, silence_check_at=builder.now)
         builder.add_effect(_poll_effect(builder, lease))
 
 
@@ -97,6 +99,6 @@ def _fail_silent_agent(builder: DecisionBuilder, lease: Lease, failure: str, dur
         key=f"silent:{lease.attempt}",
         title=f"{lease.agent} {failure}",
         details=f"`{lease.agent}` {failure} {time_limit}. Any commits it pushed are on the branch `{lease.branch}`.",
-        at=builder.now,
+        created_at=builder.now,
     )
     fail_attempt(builder, lease, feedback, outcome="silent", details=time_limit)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.audit.events import EventType
-from core.commands.registry import at_least
+from core.commands.registry import has_role
 from core.decide.builder import DecisionBuilder
 from core.effects.base import Escalate, Notify
-from core.escalation.levels import EscalationLevel, levels
+from core.escalation.levels import EscalationLevel, escalation_levels
 from core.escalation.model import Escalation, EscalationCause
-from core.escalation.rules import steps_for, tried_on
+from core.escalation.rules import attempt_summaries, suggest_actions
 from core.signals.base import EscalationAnswered, EscalationDelivered
 from core.task.model import Flag
 from core.text_safety.sanitize import defuse, one_line
@@ -38,7 +38,7 @@ def escalate(
     task = builder.task
     topic = topic or f"{len(task.history)}:{task.status}"
     message = defuse(one_line(reason, 300))
-    builder.task = task.flagged(Flag.NEEDS_HUMAN, message)
+    builder.task = task.with_flag(Flag.NEEDS_HUMAN, message)
     existing = task.escalation
     if existing and existing.topic == topic:
         builder.update_task(escalation=replace(existing, reason=message))
@@ -52,9 +52,9 @@ def escalate(
         since=builder.context.received_at,
         status=task.status.value,
         attempt=task.attempt,
-        tried=tried_on(task),
-        steps=steps_for(task, cause),
-        by=requested_by,
+        attempted=attempt_summaries(task),
+        suggestions=suggest_actions(task, cause),
+        requested_by=requested_by,
     )
     all_levels = _levels(builder)
     level = all_levels[0] if all_levels else EscalationLevel("", ())
@@ -71,27 +71,27 @@ def continue_escalation(builder: DecisionBuilder) -> None:
         return
     timeout = builder.policy.escalation.timeout
     for level in _levels(builder):
-        new_people = tuple(login for login in level.people if not escalation.has_called(login))
+        new_people = tuple(login for login in level.people if not escalation.has_notified(login))
         if new_people:
             _escalate_to(builder, escalation, replace(level, people=new_people), builder.now + timeout)
             return
-    repeats = escalation.repeats + 1
+    repeats = escalation.repeat_count + 1
     pause = timeout * 2**repeats if repeats < MAX_REPEATS else DAY
-    level_again = EscalationLevel(escalation.level, escalation.latest)
-    _escalate_to(builder, replace(escalation, repeats=repeats), level_again, builder.now + min(pause, DAY))
+    level_again = EscalationLevel(escalation.level, escalation.last_notified)
+    _escalate_to(builder, replace(escalation, repeat_count=repeats), level_again, builder.now + min(pause, DAY))
 
 
 def on_escalation_delivered(builder: DecisionBuilder, signal: EscalationDelivered) -> None:
     """Record that a notification is visible to people."""
     escalation = builder.task.escalation
-    if escalation is None or escalation.key != signal.escalation:
+    if escalation is None or escalation.key != signal.escalation_key:
         return
-    comments = (*escalation.comments, signal.comment_id) if signal.comment_id else escalation.comments
+    comments = (*escalation.comment_ids, signal.comment_id) if signal.comment_id else escalation.comment_ids
     builder.update_task(
         escalation=replace(
             escalation,
-            delivered_at=escalation.delivered_at or signal.at,
-            comments=tuple(dict.fromkeys(comments))[-MAX_COMMENTS:],
+            delivered_at=escalation.delivered_at or signal.occurred_at,
+            comment_ids=tuple(dict.fromkeys(comments))[-MAX_COMMENTS:],
         )
     )
 
@@ -103,11 +103,11 @@ def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered)
         escalation is None
         or escalation.acknowledged_at
         or signal.actor.is_bot
-        or login.casefold() == escalation.by.casefold()
+        or login.casefold() == escalation.requested_by.casefold()
     ):
         return
-    if escalation.has_called(login) or at_least(signal.permission, "write"):
-        acknowledge(builder, login, signal.how)
+    if escalation.has_notified(login) or has_role(signal.permission, "write"):
+        acknowledge(builder, login, signal.answer_kind)
 
 
 def acknowledge(builder: DecisionBuilder, login: str, method: str) -> None:
@@ -120,7 +120,7 @@ def acknowledge(builder: DecisionBuilder, login: str, method: str) -> None:
         reminder_at = builder.now + builder.policy.timeouts.stall
         builder.update_task(
             escalation=replace(
-                escalation, acknowledged_by=login, acknowledged_at=builder.now, next_at=reminder_at, repeats=0
+                escalation, acknowledged_by=login, acknowledged_at=builder.now, next_at=reminder_at, repeat_count=0
             )
         )
 
@@ -131,34 +131,39 @@ def close_escalation(builder: DecisionBuilder, resolution: str) -> None:
     if escalation is not None:
         builder.add_event(EventType.ESCALATION_ENDED, reason=escalation.reason, how=resolution)
     builder.update_task(escalation=None)
-    builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN)
+    builder.task = builder.task.without_flags(Flag.NEEDS_HUMAN)
 
 
 def _levels(builder: DecisionBuilder) -> tuple[EscalationLevel, ...]:
-    return levels(builder.task, builder.policy.escalation, builder.context.codeowners, builder.now)
+    return escalation_levels(builder.task, builder.policy.escalation, builder.context.codeowners, builder.now)
 
 
 def _escalate_to(builder: DecisionBuilder, escalation: Escalation, level: EscalationLevel, next_at: datetime) -> None:
-    previous_at = builder.now if escalation.calls else escalation.since
-    number = escalation.calls + 1
+    previous_at = builder.now if escalation.notification_count else escalation.since
+    number = escalation.notification_count + 1
     escalation = replace(
         escalation,
         level=level.name,
-        called=tuple(dict.fromkeys((*escalation.called, *level.people))),
-        latest=level.people,
-        calls=number,
+        notified=tuple(dict.fromkeys((*escalation.notified, *level.people))),
+        last_notified=level.people,
+        notification_count=number,
         next_at=next_at,
     )
     builder.update_task(escalation=escalation)
     builder.add_event(
         EventType.ESCALATED, reason=escalation.reason, to=list(level.people), level=level.name, call=number
     )
-    more = any(not escalation.has_called(login) for one in _levels(builder) for login in one.people)
+    more = any(not escalation.has_notified(login) for one in _levels(builder) for login in one.people)
     body = escalation_comment(escalation, builder.now, more=more)
     people = tuple(login for login in level.people if "/" not in login)  # teams cannot be assigned
     builder.add_effect(
         Escalate(
-            builder.task.number, escalation.key, number, body, people if not escalation.repeats else (), previous_at
+            builder.task.number,
+            escalation.key,
+            number,
+            body,
+            people if not escalation.repeat_count else (),
+            previous_at,
         )
     )
     for channel in builder.policy.escalation.channels:
@@ -171,16 +176,16 @@ def _escalate_to(builder: DecisionBuilder, escalation: Escalation, level: Escala
                 text=escalation.reason,
                 since=previous_at,
                 url=builder.task.url,
-                tried=escalation.tried,
-                steps=escalation.steps,
-                people=escalation.latest,
-                escalation=escalation.key,
+                attempted=escalation.attempted,
+                suggestions=escalation.suggestions,
+                people=escalation.last_notified,
+                escalation_key=escalation.key,
             )
         )
 
 
 def _remind(builder: DecisionBuilder, escalation: Escalation) -> None:
-    number = escalation.calls + 1
-    builder.update_task(escalation=replace(escalation, calls=number, next_at=builder.now + DAY))
+    number = escalation.notification_count + 1
+    builder.update_task(escalation=replace(escalation, notification_count=number, next_at=builder.now + DAY))
     body = reminder_comment(escalation, builder.now)
     builder.add_effect(Escalate(builder.task.number, escalation.key, number, body, (), builder.now))

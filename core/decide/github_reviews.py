@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from core.audit.events import EventType
-from core.commands.registry import holds
+from core.commands.registry import is_lease_holder
 from core.decide import agent_reviews
 from core.decide.agents import record_heartbeat
 from core.decide.attempts import send_back
@@ -29,8 +29,8 @@ def on_review_seen(builder: DecisionBuilder, signal: ReviewSeen) -> None:
         return
     if signal.reviewer.id == pull.author.id:
         return  # authors cannot approve their own work; GitHub refuses it too
-    lease = builder.task.review
-    if lease and holds(lease, signal.reviewer, signal.workers):
+    lease = builder.task.review_lease
+    if lease and is_lease_holder(lease, signal.reviewer, signal.agent_names):
         _apply_agent_review(builder, signal, lease, pull)
         return
     if not signal.can_write or not _is_current(builder, signal, pull):
@@ -45,7 +45,7 @@ def on_review_seen(builder: DecisionBuilder, signal: ReviewSeen) -> None:
                 for reviewer_id, approval in pull.approvals.items()
                 if reviewer_id != signal.reviewer.id
             }
-            builder.update_pull(approvals=approvals, asked=None)
+            builder.update_pull(approvals=approvals, requested_changes=None)
             builder.record_progress()
             retry_refused_merge(builder)
             evaluate_completion(builder)
@@ -53,7 +53,7 @@ def on_review_seen(builder: DecisionBuilder, signal: ReviewSeen) -> None:
 
 def _is_current(builder: DecisionBuilder, signal: ReviewSeen, pull: Pull) -> bool:
     """Whether this is the reviewer's latest review, and about the present head: the event may be old."""
-    submitted_at, last_submitted_at = signal.submitted_at, pull.verdicts.get(signal.reviewer.id)
+    submitted_at, last_submitted_at = signal.submitted_at, pull.review_times.get(signal.reviewer.id)
     if submitted_at is None or signal.state == "commented":
         return True
     if last_submitted_at and submitted_at < last_submitted_at.replace(
@@ -62,7 +62,7 @@ def _is_current(builder: DecisionBuilder, signal: ReviewSeen, pull: Pull) -> boo
         return False
     # A late event of a dismissed review must not restore it.
     submitted_at += timedelta(microseconds=signal.state == "dismissed")
-    builder.update_pull(verdicts={**pull.verdicts, signal.reviewer.id: submitted_at})
+    builder.update_pull(review_times={**pull.review_times, signal.reviewer.id: submitted_at})
     # Changes requested before the last push may be in it, and an approval was for another commit.
     is_before_push = signal.pull_updated_at is not None and signal.pull_updated_at < pull.updated_at
     return signal.state == "dismissed" or not is_before_push or signal.sha == pull.head_sha
@@ -98,7 +98,7 @@ def apply_person_review(
     }
     if approves:
         approvals[reviewer.id] = Approval(sha, reviewer.is_bot)
-    builder.update_pull(approvals=approvals, asked=None)
+    builder.update_pull(approvals=approvals, requested_changes=None)
     builder.record_progress()
     if not approves:
         feedback = agent_reviews.changes_requested(builder, key, reviewer.login, text, comments, sha)
@@ -107,7 +107,7 @@ def apply_person_review(
             return
         _message_working_agent(builder, reviewer, feedback)
     if approves and not reviewer.is_bot:
-        builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN)
+        builder.task = builder.task.without_flags(Flag.NEEDS_HUMAN)
     retry_refused_merge(builder)
     evaluate_completion(builder)
 
@@ -120,7 +120,7 @@ def _message_working_agent(builder: DecisionBuilder, reviewer: Actor, feedback: 
     task, lease = builder.task, builder.task.lease
     if task.status is not Status.IN_PROGRESS or lease is None or lease.worker is None:
         return
-    pull = builder.update_pull(asked=feedback)
+    pull = builder.update_pull(requested_changes=feedback)
     builder.add_event(
         EventType.TASK_REVIEWED, actor=reviewer.login, verdict="requested changes", pull=pull.number, head=feedback.sha
     )

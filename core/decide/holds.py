@@ -23,9 +23,9 @@ def hold_task(
 
     Holding again replaces the reason and keeps the start. `blocker` names a task, `#12`, whose end lifts the hold.
     """
-    previous_hold = builder.task.held
-    since = previous_hold.at if previous_hold and previous_hold.paused == paused else builder.now
-    builder.update_task(held=Hold(login, since, defuse(one_line(mask_secrets(reason), 300)), paused, blocker))
+    previous_hold = builder.task.hold
+    since = previous_hold.held_at if previous_hold and previous_hold.is_paused == paused else builder.now
+    builder.update_task(hold=Hold(login, since, defuse(one_line(mask_secrets(reason), 300)), paused, blocker))
     if blocker:
         check_readiness(builder)  # a duplicate that it waits for is no longer a gap
     evaluate_completion(builder)  # shows on the pull request why it is not merged
@@ -33,46 +33,52 @@ def hold_task(
 
 def lift_hold(builder: DecisionBuilder) -> None:
     """Let the task continue. After a pause each attempt keeps its remaining time; other deadlines start again."""
-    current_hold = builder.task.held
-    builder.update_task(held=None, reminded_at=builder.now)
-    for lease in (builder.task.lease, builder.task.review):
-        if current_hold and current_hold.paused and lease:
-            paused_for = builder.now - max(current_hold.at, lease.since)
-            builder.update_lease(lease, paused=lease.paused + paused_for, resumed_at=builder.now)
+    current_hold = builder.task.hold
+    builder.update_task(hold=None, wait_restarted_at=builder.now)
+    for lease in (builder.task.lease, builder.task.review_lease):
+        if current_hold and current_hold.is_paused and lease:
+            paused_for = builder.now - max(current_hold.held_at, lease.since)
+            builder.update_lease(lease, pause_duration=lease.pause_duration + paused_for, resumed_at=builder.now)
     retry_refused_merge(builder)
-    builder.task = builder.task.unflagged(Flag.BLOCKED, Flag.STALLED)
+    builder.task = builder.task.without_flags(Flag.BLOCKED, Flag.STALLED)
     check_readiness(builder)
     evaluate_completion(builder)
 
 
 def release_hold(builder: DecisionBuilder, login: str) -> None:
     """A person lifts the hold. A hold by forecast does not return for the same task."""
-    current_hold = builder.task.held
-    if current_hold and current_hold.foreseen:
-        builder.update_task(let_past=(*builder.task.let_past, int(current_hold.behind[1:]))[-MAX_ALLOWED_OVERLAPS:])
+    current_hold = builder.task.hold
+    if current_hold and current_hold.is_forecast:
+        builder.update_task(
+            ignored_overlaps=(*builder.task.ignored_overlaps, int(current_hold.blocker[1:]))[-MAX_ALLOWED_OVERLAPS:]
+        )
         builder.add_event(
-            EventType.CONFLICT_RESOLVED, actor=login, kind=OVERLAP, how="let go", behind=current_hold.behind
+            EventType.CONFLICT_RESOLVED, actor=login, kind=OVERLAP, how="let go", behind=current_hold.blocker
         )
     lift_hold(builder)
 
 
 def on_blocker_cleared(builder: DecisionBuilder, signal: BlockerCleared) -> None:
     """The task that this one waits for is over; or stopped, which is enough for a hold by forecast."""
-    current_hold = builder.task.held
-    if current_hold is None or current_hold.behind != f"#{signal.number}" or not (signal.over or current_hold.foreseen):
+    current_hold = builder.task.hold
+    if (
+        current_hold is None
+        or current_hold.blocker != f"#{signal.number}"
+        or not (signal.is_finished or current_hold.is_forecast)
+    ):
         return
-    if current_hold.foreseen:
-        builder.add_event(EventType.CONFLICT_RESOLVED, kind=OVERLAP, how="queue", behind=current_hold.behind)
+    if current_hold.is_forecast:
+        builder.add_event(EventType.CONFLICT_RESOLVED, kind=OVERLAP, how="queue", behind=current_hold.blocker)
     lift_hold(builder)
 
 
 def on_overlap_predicted(builder: DecisionBuilder, signal: OverlapPredicted) -> None:
     """Hold the task until the overlapping task in progress is over, before any work is lost."""
     task = builder.task
-    if not task.in_line or signal.number in task.let_past:
+    if not task.is_assignable or signal.number in task.ignored_overlaps:
         return
     files = signal.files[:MAX_SHARED_FILES]
-    builder.update_task(held=Hold("", builder.now, behind=f"#{signal.number}", files=files))
+    builder.update_task(hold=Hold("", builder.now, blocker=f"#{signal.number}", files=files))
     builder.add_event(
         EventType.CONFLICT_DETECTED,
         kind=OVERLAP,
@@ -80,6 +86,6 @@ def on_overlap_predicted(builder: DecisionBuilder, signal: OverlapPredicted) -> 
         agents=[signal.agent] if signal.agent else [],
         files=list(files),
         severity="low",  # nothing is lost: no work has begun
-        reason=builder.task.held.said if builder.task.held else "",
+        reason=builder.task.hold.description if builder.task.hold else "",
         probability=round(signal.probability, 3),
     )

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from config.repository import RepositoryConfig
 from core.audit.events import EventType
-from core.commands.ordering import PRIORITY, is_superseded, record_instruction, topics_of_label
-from core.conflicts.summary import conflict_of
+from core.commands.ordering import PRIORITY, is_superseded, label_topics, record_instruction
+from core.conflicts.summary import conflict_reason
 from core.decide.attempts import end_attempt
 from core.decide.builder import Context, Decision, DecisionBuilder
 from core.decide.completion import complete_task, evaluate_completion
@@ -19,8 +19,16 @@ from core.decide.holds import hold_task, lift_hold, release_hold
 from core.decide.readiness import check_readiness
 from core.intake.classifier import DEFAULT_RULES, Classification, ClassificationRules, classify
 from core.signals.base import IssueFacts, IssueSeen
-from core.task.labels import TASK, capability_in, closest_label, is_task, kind_in, priority_in, status_in
-from core.task.lifecycle import Trigger, allows
+from core.task.labels import (
+    TASK_LABEL,
+    capability_from_label,
+    closest_label,
+    is_task,
+    kind_from_label,
+    priority_from_labels,
+    status_from_label,
+)
+from core.task.lifecycle import Trigger, can_apply
 from core.task.model import Flag, Kind, Priority, Status, Task
 from core.text_safety.sanitize import one_line
 
@@ -58,16 +66,16 @@ def on_issue_seen(task: Task | None, signal: IssueSeen, context: Context) -> Dec
         builder = DecisionBuilder(task, context)
         if issue.updated_at < task.issue_updated_at:
             # The event is old, but an approval of the present text is valid even if it arrives late.
-            if not task.withdrawn and text_digest(issue.title, issue.body) == task.text_digest:
+            if not task.untracked and text_digest(issue.title, issue.body) == task.text_digest:
                 _apply_approval(builder, signal)
                 check_readiness(builder)
             return builder.build()
-        if task.withdrawn:
+        if task.untracked:
             if not is_task(issue.labels) or signal.sender_is_us:
                 # The task is withdrawn; but tasks that wait for it must still learn when it is closed.
                 builder.update_task(issue_open=issue.open, issue_updated_at=issue.updated_at)
                 return builder.build()
-            builder.update_task(withdrawn=False)
+            builder.update_task(untracked=False)
             if issue.open and task.status is Status.FAILED:
                 reopen_task(builder)
     _apply_text(builder, signal)
@@ -77,7 +85,7 @@ def on_issue_seen(task: Task | None, signal: IssueSeen, context: Context) -> Dec
         _apply_approval(builder, step)
     if not signal.sender_is_us:
         _apply_instructions(builder, signal, steps)
-    if not signal.sender_is_us and not builder.task.withdrawn:
+    if not signal.sender_is_us and not builder.task.untracked:
         _apply_issue_state(builder, signal)
     builder.update_task(issue_open=issue.open, issue_updated_at=issue.updated_at)
     check_readiness(builder)
@@ -98,11 +106,11 @@ def _label_steps(signal: IssueSeen) -> list[tuple[IssueSeen, datetime | None]]:
                 sender_is_us=False,
                 label=change.label,
                 label_added=change.added,
-                deeds=(),
+                missed_changes=(),
             ),
-            change.at,
+            change.occurred_at,
         )
-        for change in signal.deeds
+        for change in signal.missed_changes
         if change.label
     ]
     return [*missed, (signal, None)]
@@ -112,7 +120,7 @@ def _new_task(issue: IssueFacts, context: Context) -> Task:
     intake = issue.intake
     title = one_line(issue.title, TITLE_LIMIT)
     classification = _classify(issue, context.policy)
-    label_kind = next((kind for label in sorted(issue.labels) if (kind := kind_in(label))), None)
+    label_kind = next((kind for label in sorted(issue.labels) if (kind := kind_from_label(label))), None)
     form_priority = Priority(intake.priority) if intake.priority else None
     return Task(
         repository_id=context.repository_id,
@@ -130,18 +138,18 @@ def _new_task(issue: IssueFacts, context: Context) -> Task:
         created_at=issue.created_at,
         status=Status.PENDING,
         status_since=context.now,
-        priority=priority_in(issue.labels, context.policy.priorities) or form_priority or Priority.P2,
+        priority=priority_from_labels(issue.labels, context.policy.priorities) or form_priority or Priority.P2,
         kind=label_kind or Kind(classification.kind),
         kind_reason=f"the issue had the label `type:{label_kind}` from the start"
         if label_kind
         else classification.reason,
-        kind_overruled=label_kind is not None,
-        required=_required_capabilities(intake.required, issue.labels),
+        kind_overridden=label_kind is not None,
+        required_capabilities=_required_capabilities(intake.required, issue.labels),
     )
 
 
 def _required_capabilities(text_capabilities: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
-    label_capabilities = {name for label in labels if (name := capability_in(label))}
+    label_capabilities = {name for label in labels if (name := capability_from_label(label))}
     return tuple(sorted(set(text_capabilities) | label_capabilities))
 
 
@@ -151,7 +159,7 @@ def _apply_text(builder: DecisionBuilder, signal: IssueSeen) -> None:
     if digest != task.text_digest:
         intake = issue.intake
         changes: dict[str, object] = {}
-        if not task.kind_overruled:
+        if not task.kind_overridden:
             classification = _classify(issue, builder.policy)
             changes = {"kind": Kind(classification.kind), "kind_reason": classification.reason}
         priority_changed = intake.priority and intake.priority != task.intake.priority
@@ -167,7 +175,7 @@ def _apply_text(builder: DecisionBuilder, signal: IssueSeen) -> None:
             intake=intake,
             fingerprint=issue.fingerprint,
             text_digest=digest,
-            required=tuple(sorted((set(task.required) - removed) | set(intake.required))),
+            required_capabilities=tuple(sorted((set(task.required_capabilities) - removed) | set(intake.required))),
             **changes,
         )
 
@@ -176,9 +184,9 @@ def _apply_forecast(builder: DecisionBuilder, signal: IssueSeen) -> None:
     """Store the forecast of the text. A hold by forecast is dropped; assignment checks the overlap again."""
     if signal.forecast is None:
         return
-    previous, current_hold = builder.task.forecast, builder.task.held
+    previous, current_hold = builder.task.forecast, builder.task.hold
     builder.update_task(forecast=signal.forecast)
-    if current_hold and current_hold.foreseen and previous and previous.files != signal.forecast.files:
+    if current_hold and current_hold.is_forecast and previous and previous.files != signal.forecast.files:
         lift_hold(builder)
 
 
@@ -191,7 +199,7 @@ def _apply_approval(builder: DecisionBuilder, signal: IssueSeen) -> None:
     if not signal.sender or not signal.sender_can_write or not signal.issue.open:
         return
     label = signal.label or ""
-    approves = signal.label_added and (is_task({label}) or status_in(label) is Status.READY)
+    approves = signal.label_added and (is_task({label}) or status_from_label(label) is Status.READY)
     if approves or not label or signal.sender.id == signal.issue.author.id:
         builder.update_task(approved_digest=builder.task.text_digest, approved_by=signal.sender.login)
 
@@ -208,17 +216,17 @@ def _apply_instructions(
         return
     if builder.previous is None:
         if signal.label:  # the change itself counts; but it supersedes earlier instructions
-            topics = topics_of_label(signal.label, builder.policy.priorities, added=signal.label_added)
-            builder.task = record_instruction(builder.task, topics, signal.at or signal.issue.updated_at)
+            topics = label_topics(signal.label, builder.policy.priorities, added=signal.label_added)
+            builder.task = record_instruction(builder.task, topics, signal.occurred_at or signal.issue.updated_at)
         return
     status_since = builder.previous.status_since.replace(microsecond=0)  # GitHub's clock ticks in seconds
     for step, at in steps:
         if step.sender is None or step.sender.is_bot or step.label is None:
             continue
-        if at is not None and at < status_since and status_in(step.label):
+        if at is not None and at < status_since and status_from_label(step.label):
             continue  # it was about a status that is over
-        topics = topics_of_label(step.label, builder.policy.priorities, added=step.label_added)
-        step_at = at or signal.at or signal.issue.updated_at
+        topics = label_topics(step.label, builder.policy.priorities, added=step.label_added)
+        step_at = at or signal.occurred_at or signal.issue.updated_at
         if not is_superseded(builder.task, topics, step_at):
             builder.task = record_instruction(builder.task, topics, step_at)
             _apply_instruction(builder, step, step.label, step.sender.login, is_late=bool(topics) and at is None)
@@ -230,8 +238,8 @@ def _removes_task_label(step: IssueSeen) -> bool:
 
 def _untrack(builder: DecisionBuilder, login: str) -> None:
     abandon_task(builder, login, f"@{login} removed the label `task`")
-    builder.update_task(withdrawn=True)
-    builder.add_event(EventType.INSTRUCTION, actor=login, label=TASK, added=False)
+    builder.update_task(untracked=True)
+    builder.add_event(EventType.INSTRUCTION, actor=login, label=TASK_LABEL, added=False)
 
 
 def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, login: str, *, is_late: bool) -> None:
@@ -243,10 +251,12 @@ def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, 
     current_labels = {other_label.casefold() for other_label in signal.issue.labels}
     if not is_late and signal.label_added and label.casefold() not in current_labels:
         return  # already answered, or removed again
-    capability = capability_in(label)
+    capability = capability_from_label(label)
     if capability:
         added = {capability} if signal.label_added else set()
-        builder.update_task(required=tuple(sorted((set(task.required) - {capability}) | added)))
+        builder.update_task(
+            required_capabilities=tuple(sorted((set(task.required_capabilities) - {capability}) | added))
+        )
     elif not signal.label_added and (label_priority := closest_label(label, builder.policy.priorities)):
         if task.priority is not label_priority:
             return  # superseded by a later instruction
@@ -254,25 +264,25 @@ def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, 
             other_label for other_label in signal.issue.labels if closest_label(other_label, builder.policy.priorities)
         )
         text_priority = Priority(task.intake.priority) if task.intake.priority else Priority.P2
-        builder.update_task(priority=priority_in(other_labels, builder.policy.priorities) or text_priority)
+        builder.update_task(priority=priority_from_labels(other_labels, builder.policy.priorities) or text_priority)
     elif not signal.label_added:
         removed_flags = [flag for flag in task.flags if flag == label.casefold()]
         if not removed_flags:
             return  # the bot's own labels are restored; the removal of any other means nothing
-        builder.task = task.unflagged(*removed_flags)
+        builder.task = task.without_flags(*removed_flags)
         if Flag.CONFLICT in removed_flags:
             ignore_conflict(builder, login)
-            builder.update_task(let_pass=conflict_of(builder.task) or "")
-        if task.held and Flag.BLOCKED in removed_flags:
+            builder.update_task(dismissed_conflict=conflict_reason(builder.task) or "")
+        if task.hold and Flag.BLOCKED in removed_flags:
             release_hold(builder, login)
     elif label.casefold() == Flag.BLOCKED:
-        if task.held is None and task.is_open:
+        if task.hold is None and task.is_open:
             hold_task(builder, login, "the label was added")
-    elif priority := priority_in(frozenset({label}), builder.policy.priorities):
+    elif priority := priority_from_labels(frozenset({label}), builder.policy.priorities):
         builder.update_task(priority=priority)
-    elif kind := kind_in(label):
-        builder.update_task(kind=kind, kind_overruled=True, kind_reason=f"set by @{login}")
-    elif status := status_in(label):
+    elif kind := kind_from_label(label):
+        builder.update_task(kind=kind, kind_overridden=True, kind_reason=f"set by @{login}")
+    elif status := status_from_label(label):
         _apply_status(builder, status, signal)
     else:
         return
@@ -283,7 +293,7 @@ def abandon_task(builder: DecisionBuilder, login: str, reason: str) -> None:
     """A person does not want this task done, or not by the bot. A done task stays done."""
     if builder.task.status is Status.DONE:
         return
-    if allows(builder.task.status, Trigger.ABANDONED):
+    if can_apply(builder.task.status, Trigger.ABANDONED):
         end_attempt(builder, "released", reason, counts_against_agent=False)
         builder.transition(Trigger.ABANDONED)
         builder.add_event(EventType.TASK_FAILED, actor=login, reason=reason)
@@ -300,10 +310,10 @@ def _apply_status(builder: DecisionBuilder, status: Status, signal: IssueSeen) -
             complete_task(builder, login=login)
         case Status.FAILED:
             abandon_task(builder, login, f"@{login} set status:failed")
-        case Status.READY | Status.PENDING if allows(task.status, Trigger.RELEASED):
+        case Status.READY | Status.PENDING if can_apply(task.status, Trigger.RELEASED):
             end_attempt(builder, "released", f"@{login} set {signal.label}", counts_against_agent=False)
             builder.transition(Trigger.RELEASED)
-        case Status.READY | Status.PENDING if allows(task.status, Trigger.REOPENED):
+        case Status.READY | Status.PENDING if can_apply(task.status, Trigger.REOPENED):
             reopen_task(builder)
         case _:
             pass  # in-progress and review follow from work; the labels are corrected
@@ -312,7 +322,7 @@ def _apply_status(builder: DecisionBuilder, status: Status, signal: IssueSeen) -
 def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
     """Closing or reopening an issue is an instruction too."""
     issue, task = signal.issue, builder.task
-    change_actor = next((change.actor for change in reversed(signal.deeds) if not change.label), signal.sender)
+    change_actor = next((change.actor for change in reversed(signal.missed_changes) if not change.label), signal.sender)
     login = change_actor.login if change_actor else "somebody"
     is_merged = bool(task.pull and task.pull.merged)
     if task.issue_open and not issue.open:
@@ -337,10 +347,10 @@ def reopen_task(builder: DecisionBuilder) -> None:
     builder.update_task(
         pull=None,
         lease=None,
-        review=None,
+        review_lease=None,
         plan=None,
         closed_by=None,
         choice=None,
-        retried_after=len(builder.task.history),
+        retry_offset=len(builder.task.history),
         flags={},
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.assignment.rules import choose, part_of, without_failures
+from core.assignment.rules import choose_agent, next_role, without_failures
 from core.decide.builder import DecisionBuilder
-from core.handoff.packet import packet
+from core.handoff.packet import build_packet
 from core.intake.references import branch_name
-from core.review.definition_of_done import wants_reviewer
+from core.review.definition_of_done import needs_reviewer
 from core.task.model import Actor, AssignmentDecision, LearnedTimeout, Lease, Role, Task
 
 
@@ -35,16 +35,16 @@ def grant_lease(
         holder_id=holder.id if holder else None,
         poll_seconds=spec.poll_seconds if spec and holder is None else None,
         role=role,
-        patience=patience,
+        learned_timeout=patience,
     )
 
 
 def current_choice(builder: DecisionBuilder) -> AssignmentDecision | None:
     """The agent that the task would go to now; None if it waits for none."""
     task, policy, agents = builder.task, builder.policy, builder.context.agents
-    if not (task.in_line or wants_reviewer(task, policy.merge.review)):
+    if not (task.is_assignable or needs_reviewer(task, policy.merge.review)):
         return None
-    choice = choose(task, agents, policy.scoring, builder.now, part_of(task, agents, policy.plan))
+    choice = choose_agent(task, agents, policy.scoring, builder.now, next_role(task, agents, policy.plan))
     return without_failures(choice) if policy.dry_run else choice
 
 
@@ -53,8 +53,13 @@ def handoff_packet(builder: DecisionBuilder, lease: Lease) -> dict[str, Any]:
     context = builder.context
     spec = builder.policy.agents.get(lease.agent)
     is_heard = spec is not None and lease.holder_id is None and spec.reads_final_message
-    return packet(
-        builder.task, lease, context.default_branch, builder.now.isoformat(), context.dependency_results, heard=is_heard
+    return build_packet(
+        builder.task,
+        lease,
+        context.default_branch,
+        builder.now.isoformat(),
+        context.dependency_results,
+        reads_output=is_heard,
     )
 
 

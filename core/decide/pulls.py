@@ -13,7 +13,7 @@ from core.decide.completion import evaluate_completion
 from core.effects.base import ClosePull, Comment, ReadChecks, RequestTrialMerge
 from core.handoff.feedback import Feedback
 from core.signals.base import PullFacts, PullSeen
-from core.task.lifecycle import Trigger, allows
+from core.task.lifecycle import Trigger, can_apply
 from core.task.model import ChecksState, Flag, Pull, Role, Status
 from core.texts import wrong_agent_comment
 
@@ -34,12 +34,16 @@ def on_pull_seen(builder: DecisionBuilder, signal: PullSeen) -> None:
         if facts.open and _can_link(builder, signal):
             _link_pull(builder, facts)
         elif facts.open:
-            agent = signal.workers[0] if signal.workers and len(signal.workers) == 1 else None
+            agent = signal.agent_names[0] if signal.agent_names and len(signal.agent_names) == 1 else None
             record_late_result(
                 builder, signal.attempt, agent_name=agent, pull=facts.number, branch=facts.branch, head=facts.head_sha
             )
-            if signal.attempt is None and signal.workers is not None and not _is_holder(builder, signal.workers):
-                builder.add_effect(Comment(facts.number, "not-theirs", wrong_agent_comment(task, signal.workers)))
+            if (
+                signal.attempt is None
+                and signal.agent_names is not None
+                and not _is_holder(builder, signal.agent_names)
+            ):
+                builder.add_effect(Comment(facts.number, "not-theirs", wrong_agent_comment(task, signal.agent_names)))
     elif not facts.open:
         _on_pull_closed(builder, signal, current)
     else:
@@ -49,15 +53,15 @@ def on_pull_seen(builder: DecisionBuilder, signal: PullSeen) -> None:
 def _can_link(builder: DecisionBuilder, signal: PullSeen) -> bool:
     """Whether this pull request carries the task's current attempt."""
     task, lease = builder.task, builder.task.lease
-    if not allows(task.status, Trigger.PULL_OPENED):
+    if not can_apply(task.status, Trigger.PULL_OPENED):
         return False
     if signal.attempt is not None:
         return lease is not None and lease.attempt == signal.attempt and lease.role is Role.IMPLEMENT
     if lease and lease.role is Role.PLAN and signal.pull.draft:
         return False  # planning is not finished; a draft beside it changes nothing
     facts = signal.pull
-    if signal.workers is not None and (
-        not _is_holder(builder, signal.workers) or facts.number in {attempt.pull for attempt in task.history}
+    if signal.agent_names is not None and (
+        not _is_holder(builder, signal.agent_names) or facts.number in {attempt.pull for attempt in task.history}
     ):
         return False  # of an agent that does not hold the task, or held it in an earlier attempt
     if facts.draft and not (lease and (facts.author.is_bot or facts.author.id == lease.holder_id)):
@@ -129,7 +133,7 @@ def _stop_planning(builder: DecisionBuilder, facts: PullFacts) -> None:
 
 def start_review(builder: DecisionBuilder) -> None:
     """The pull request is handed in: the task moves to review."""
-    feedback = builder.task.pull.asked if builder.task.pull else None
+    feedback = builder.task.pull.requested_changes if builder.task.pull else None
     if feedback and builder.task.pull and feedback.sha == builder.task.pull.head_sha:
         send_back(builder, feedback)  # the commit for which changes were requested while it was a draft
         return
@@ -169,18 +173,18 @@ def _on_pull_updated(builder: DecisionBuilder, facts: PullFacts, current: Pull) 
             head_sha=facts.head_sha,
             head_seen_at=builder.now,
             checks=ChecksState.PENDING,
-            checks_asked_at=None,
-            checks_wait=None,
+            checks_requested_at=None,
+            check_wait_reason=None,
             mergeable_sha=None,
             merge_requested_sha=None,
-            dod_shown=None,
-            dod_waits=False,
-            conflict_shown=None,
-            trial=None,
+            dod_fingerprint=None,
+            is_dod_pending=False,
+            conflict_fingerprint=None,
+            trial_merge=None,
             base_sha=current.base_sha if facts.base == current.base else None,
         )
         builder.update_task(pull=pull)
-        builder.task = builder.task.unflagged(Flag.BLOCKED)  # GitHub refused another commit
+        builder.task = builder.task.without_flags(Flag.BLOCKED)  # GitHub refused another commit
     if builder.task.status is Status.IN_PROGRESS and not facts.draft:
         start_review(builder)
     elif builder.task.status is Status.REVIEW and (head_changed or current.draft) and not facts.draft:
@@ -197,7 +201,7 @@ def _on_pull_closed(builder: DecisionBuilder, signal: PullSeen, current: Pull) -
             key=f"closed:{current.number}:{current.head_sha}",
             title="The pull request was closed without being merged",
             details=f"#{current.number} was closed without being merged. Its branch is `{current.branch}`.",
-            at=builder.now,
+            created_at=builder.now,
         ),
         outcome="released" if signal.closed_by_us else "failed",
         counts_against_agent=not signal.closed_by_us,
@@ -215,7 +219,7 @@ def _on_pull_merged(builder: DecisionBuilder, facts: PullFacts, current: Pull | 
         return
     if current is None:
         is_earlier_pull = facts.number in {attempt.pull for attempt in task.history}
-        if task.pull is not None or not (is_earlier_pull or allows(task.status, Trigger.PULL_OPENED)):
+        if task.pull is not None or not (is_earlier_pull or can_apply(task.status, Trigger.PULL_OPENED)):
             builder.add_event(EventType.LATE_RESULT, pull=facts.number, merged=True)
             return
         if task.lease and task.lease.holder_id is None and is_earlier_pull:
@@ -232,10 +236,10 @@ def _on_pull_merged(builder: DecisionBuilder, facts: PullFacts, current: Pull | 
             updated_at=facts.updated_at,
             head_sha=facts.head_sha,
             checks=current.checks if same_head else ChecksState.PENDING,
-            checks_asked_at=current.checks_asked_at if same_head else None,
+            checks_requested_at=current.checks_requested_at if same_head else None,
             head_seen_at=current.head_seen_at if same_head else builder.now,
         )
-    if allows(builder.task.status, Trigger.PULL_OPENED):
+    if can_apply(builder.task.status, Trigger.PULL_OPENED):
         builder.transition(Trigger.PULL_OPENED)
     if builder.task.pull and builder.task.pull.checks is ChecksState.PENDING:
         builder.add_effect(ReadChecks(task.number, facts.head_sha))

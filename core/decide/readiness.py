@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.assignment.queue import place_in_queue
+from core.assignment.queue import queue_state
 from core.audit.events import EventType
 from core.decide.builder import DecisionBuilder
-from core.intake.readiness import duplicates_of, missing, twin_gap
+from core.intake.readiness import duplicate_problem, duplicates_of, readiness_problems
 from core.signals.base import QueueAdmission
 from core.task.lifecycle import Trigger
 from core.task.model import Flag, Status, Task
@@ -22,7 +22,9 @@ def check_readiness(builder: DecisionBuilder) -> None:
     inputs = builder.context.readiness_inputs
     unfinished = tuple(sorted(reference for reference, finished in inputs.dependencies.items() if not finished))
     builder.update_task(
-        missing=missing(task, inputs), depends_on=tuple(sorted(inputs.dependencies)), waits_for=unfinished
+        readiness_problems=readiness_problems(task, inputs),
+        depends_on=tuple(sorted(inputs.dependencies)),
+        open_dependencies=unfinished,
     )
     _record_conflicts(builder, task)
     update_readiness(builder)
@@ -33,12 +35,12 @@ def _record_conflicts(builder: DecisionBuilder, previous: Task) -> None:
     task = builder.task
     duplicates = sorted(duplicates_of(task, builder.context.readiness_inputs))
     # Readiness is checked often: gaps that existed before were recorded then.
-    if duplicates and (builder.previous is None or twin_gap(duplicates) not in previous.missing):
+    if duplicates and (builder.previous is None or duplicate_problem(duplicates) not in previous.readiness_problems):
         builder.add_event(
             EventType.CONFLICT_DETECTED, kind="duplicate", tasks=[task.number, *duplicates], severity="medium"
         )
     is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW)
-    if is_active and (new_dependencies := sorted(set(task.waits_for) - set(previous.waits_for))):
+    if is_active and (new_dependencies := sorted(set(task.open_dependencies) - set(previous.open_dependencies))):
         builder.add_event(
             EventType.CONFLICT_DETECTED,
             kind="dependency",
@@ -54,32 +56,32 @@ def update_readiness(builder: DecisionBuilder) -> None:
     task = builder.task
     if task.status not in (Status.PENDING, Status.READY):
         return
-    if task.status is Status.PENDING and not task.missing:
+    if task.status is Status.PENDING and not task.readiness_problems:
         builder.transition(Trigger.MADE_READY)
         builder.add_event(EventType.TASK_READY)
-    elif task.status is Status.READY and task.missing:
+    elif task.status is Status.READY and task.readiness_problems:
         builder.transition(Trigger.UNREADY)
-        builder.add_event(EventType.TASK_UNREADY, missing=list(task.missing))
+        builder.add_event(EventType.TASK_UNREADY, missing=list(task.readiness_problems))
     # The flag `blocked` is set while the task waits for others.
     task = builder.task
-    if task.waits_for:
-        builder.task = task.flagged(Flag.BLOCKED, f"The task waits for {', '.join(task.waits_for)}.")
+    if task.open_dependencies:
+        builder.task = task.with_flag(Flag.BLOCKED, f"The task waits for {', '.join(task.open_dependencies)}.")
     else:
-        builder.task = task.unflagged(Flag.BLOCKED)
+        builder.task = task.without_flags(Flag.BLOCKED)
 
 
 def on_queue_admission(builder: DecisionBuilder, signal: QueueAdmission) -> None:
     """Park a task outside a full queue, or admit it. A task that cannot be assigned any more has no place there."""
     task = builder.task
-    queue_place = place_in_queue(task)
+    queue_place = queue_state(task)
     if queue_place is None or (queue_place == "queued") is not signal.parked:
         return
     if signal.parked:
         depth = builder.policy.limits.max_queue_depth
-        builder.task = task.flagged(
+        builder.task = task.with_flag(
             Flag.PARKED, f"The queue is full ({depth} tasks); the bot adds this task as soon as there is room."
         )
         builder.add_event(EventType.TASK_PARKED)
     else:
-        builder.task = task.unflagged(Flag.PARKED)
+        builder.task = task.without_flags(Flag.PARKED)
         builder.add_event(EventType.TASK_UNPARKED)

@@ -36,8 +36,8 @@ def _agents_pull(task: Task) -> Pull | None:
 
 
 def _request_update(builder: DecisionBuilder, pull: Pull) -> None:
-    base_sha = pull.tried_base_sha or ""
-    builder.update_pull(update_asked=f"{pull.head_sha}:{base_sha}")
+    base_sha = pull.trial_base_sha or ""
+    builder.update_pull(requested_update=f"{pull.head_sha}:{base_sha}")
     number = builder.task.number
     builder.add_effect(UpdateBranch(number, pull.number, pull.branch, pull.base, pull.head_sha, base_sha))
 
@@ -49,10 +49,10 @@ def on_trial_merge_done(builder: DecisionBuilder, signal: TrialMergeDone) -> Non
     """
     conflicts.apply_trial_merge(builder, signal)
     pull = _agents_pull(builder.task)
-    if builder.policy.merge.update != "always" or pull is None or pull.draft or builder.task.held:
+    if builder.policy.merge.update != "always" or pull is None or pull.draft or builder.task.hold:
         return
-    tried_state = (pull.number, pull.head_sha, pull.tried_base_sha)
-    if not signal.behind or tried_state != (signal.pull_number, signal.head_sha, signal.base_sha):
+    tried_state = (pull.number, pull.head_sha, pull.trial_base_sha)
+    if not signal.is_behind or tried_state != (signal.pull_number, signal.head_sha, signal.base_sha):
         return
     if pull.mergeable_sha == pull.head_sha and pull.merge_requested_sha != pull.head_sha:
         _request_update(builder, pull)
@@ -64,30 +64,33 @@ def on_merge_refused(builder: DecisionBuilder, signal: MergeRefused) -> None:
     branch_is_behind = is_behind(signal.reason)
     if branch_is_behind and builder.policy.merge.update != "never" and pull is not None:
         is_current = (pull.number, pull.head_sha) == (signal.pull_number, signal.head_sha)
-        if is_current and pull.update_asked != f"{pull.head_sha}:{pull.tried_base_sha or ''}":
+        if is_current and pull.requested_update != f"{pull.head_sha}:{pull.trial_base_sha or ''}":
             _request_update(builder, pull)
             return
     previous_reason = builder.task.flags.get(Flag.BLOCKED)
     conflicts.apply_merge_refusal(builder, signal)
     reason = builder.task.flags.get(Flag.BLOCKED)
     if branch_is_behind and reason and reason != previous_reason:
-        builder.task = builder.task.flagged(Flag.BLOCKED, f"{reason} To update the branch, comment `/resolve rebase`.")
+        builder.task = builder.task.with_flag(
+            Flag.BLOCKED, f"{reason} To update the branch, comment `/resolve rebase`."
+        )
 
 
 def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) -> None:
     """Apply the result of a branch update: if it failed, tell the user who asked for it."""
-    effect, pull = signal.asked, builder.task.pull
+    effect, pull = signal.effect, builder.task.pull
     is_current = pull is not None and (pull.number, pull.head_sha) == (effect.pull_number, effect.head_sha)
     lease = _working_lease(builder.task) if pull and pull.number == effect.pull_number else None
-    if lease and (signal.outcome == "done" or signal.trial):
-        topic = f"{signal.outcome}:{effect.head_sha}:{signal.trial.base_sha if signal.trial else effect.base_sha}"
-        text = base_update_message(effect, lease, signal.trial.trial if signal.trial else None)
+    if lease and (signal.outcome == "done" or signal.trial_merge):
+        merged = signal.trial_merge
+        topic = f"{signal.outcome}:{effect.head_sha}:{merged.base_sha if merged else effect.base_sha}"
+        text = base_update_message(effect, lease, merged.trial_merge if merged else None)
         builder.add_effect(
             MessageAgent(builder.task.number, lease.attempt, lease.agent, lease.session, lease.since, topic, text)
         )
     if signal.outcome == "done":
         return  # the new head causes its own event
-    if request := effect.asked:
+    if request := effect.command:
         text = update_text(signal, lease, is_sent_back=builder.task.status is Status.REVIEW)
         builder.add_effect(*failure_reply(request, text))
         return
@@ -100,7 +103,7 @@ def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) ->
     elif signal.outcome == "refused":
         reason = defuse(one_line(mask_secrets(signal.reason), 300))
         text = f"#{pull.number} is behind `{pull.base}`, and GitHub did not update it: {reason}"
-        builder.task = builder.task.flagged(Flag.BLOCKED, text)
+        builder.task = builder.task.with_flag(Flag.BLOCKED, text)
 
 
 def _working_lease(task: Task) -> Lease | None:

@@ -33,11 +33,11 @@ from core.task.model import Role
 class SetLabels:
     """The bot's labels on an issue are exactly these; other labels stay as they are."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LABELS
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.LABELS
     number: int
     labels: tuple[str, ...]
-    may_wait: bool = False  # as for the card
+    can_wait: bool = False  # as for the card
 
     @property
     def key(self) -> str:
@@ -49,8 +49,8 @@ class SetLabels:
 class EnsureLabels:
     """The repository has these labels with their colours and descriptions, so that people can add them by hand."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LABELS
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.LABELS
     labels: tuple[str, ...]
     number: int = 0
 
@@ -64,11 +64,11 @@ class EnsureLabels:
 class UpsertCard:
     """The task card shows the task as it is when this is sent. The text is rendered then."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.CARD
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.CARD
     number: int
-    may_wait: bool = False  # briefly, so that several changes become one edit: no one must act on this one
-    details: bool = False  # about work in progress: may be delayed longer
+    can_wait: bool = False  # briefly, so that several changes become one edit: no one must act on this one
+    details_only: bool = False  # about work in progress: may be delayed longer
 
     @property
     def key(self) -> str:
@@ -80,10 +80,10 @@ class UpsertCard:
 class UpsertDigest:
     """The digest issue shows the repository as it is when this is sent. If nothing changed, nothing is written."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.DIGEST
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.DIGEST
     number: int = 0
-    tells: bool = False  # the digest is due: if it is written, the alert channels receive it as well
+    notifies_channels: bool = False  # the digest is due: if it is written, the alert channels receive it as well
 
     @property
     def key(self) -> str:
@@ -95,8 +95,8 @@ class UpsertDigest:
 class Comment:
     """A new comment, written once; before a retry, the bot looks for its hidden marker with the key."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.ANSWER
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
     topic: str
     body: str
@@ -111,8 +111,8 @@ class Comment:
 class AddReaction:
     """A reaction on a comment. GitHub itself keeps it to one per user and content."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.ANSWER
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.ANSWER
     comment_id: int
     content: Literal["eyes", "rocket", "confused"]
 
@@ -126,8 +126,8 @@ class AddReaction:
 class StartAgent:
     """Send the sealed packet to the agent and start it."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.AGENT
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.AGENT
     number: int
     attempt: int
     agent: str
@@ -145,8 +145,8 @@ class StartAgent:
 class CancelAgent:
     """Tell the agent of an attempt to stop."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.AGENT
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.AGENT
     number: int
     attempt: int
     agent: str
@@ -162,8 +162,8 @@ class CancelAgent:
 class MessageAgent:
     """Send a message to an agent that is working. Some agents receive none; see `Pull.asked`."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.AGENT
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.AGENT
     number: int
     attempt: int
     agent: str
@@ -182,8 +182,8 @@ class MessageAgent:
 class PollAgent:
     """Poll the state of the agent's attempt; the answer returns as a signal."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LOOK
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.READ
     number: int
     attempt: int
     agent: str
@@ -213,8 +213,8 @@ class Annotation:
 class CheckRun:
     """One of the bot's checks on a commit, with annotations. `conclusion` None means still in progress."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.CHECK
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.CHECK
     number: int  # of the task, or of the pull request if it has no task
     name: str
     sha: str
@@ -224,7 +224,7 @@ class CheckRun:
     annotations: tuple[Annotation, ...] = ()  # any number: they are sent in portions
     attempt: int = 0  # of the commit; the check carries it as its fencing token
     actions: tuple[Button, ...] = ()  # shown once it is completed; at most `core.commands.buttons.MOST`
-    may_wait: bool = False  # as for the card: the check is green, and nothing waits for it
+    can_wait: bool = False  # as for the card: the check is green, and nothing waits for it
 
     @property
     def key(self) -> str:
@@ -236,8 +236,8 @@ class CheckRun:
 class CloseIssue:
     """Close the issue of a task that is done."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.END
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.COMPLETION
     number: int
     done_at: datetime
 
@@ -251,11 +251,11 @@ class CloseIssue:
 class ReadChecks:
     """Read the checks of the pull request's head again; they return as a signal."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LOOK
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.READ
     number: int
     sha: str
-    final: bool = False  # no check started in time: if there is none now, none is expected
+    is_final: bool = False  # no check started in time: if there is none now, none is expected
 
     @property
     def key(self) -> str:

@@ -16,24 +16,24 @@ class CreateTask:
     Also used on an issue that is a task already, if a template fills in its text.
     """
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.ANSWER
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
     title: str
-    seen: str  # `core.decide.issues.text_digest` of the title and body that were decided on
+    text_digest: str  # `core.decide.issues.text_digest` of the title and body that were decided on
     body: str | None  # None: it stays as it is
-    by: Actor
+    actor: Actor
     can_write: bool  # whether the user who asked for it thereby approves the text
-    asked: str  # the key of the command
+    command_key: str  # the key of the command
     comment_id: int | None = None  # of the comment with the command
     template: str = ""
     kind: Kind | None = None  # the template's
-    answer: str = ""  # sent when it is done; if empty, 🚀 is enough
+    reply: str = ""  # sent when it is done; if empty, 🚀 is enough
 
     @property
     def key(self) -> str:
         """One per command."""
-        return f"make-task:{self.number}:{self.asked}"
+        return f"make-task:{self.number}:{self.command_key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,15 @@ class SetDependency:
     there.
     """
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.END
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.COMPLETION
     number: int
     reference: str
     issue_id: int  # the database's id of the other issue
-    wanted: bool
-    said_in: int
+    is_present: bool
+    command_number: int
     comment_id: int | None
-    answer: str
+    reply: str
 
     @property
     def key(self) -> str:
@@ -61,31 +61,31 @@ class SetDependency:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestingCommand:
     """The user who requested an effect by a command, and where the answer goes once it is known."""
 
     number: int  # of the issue or pull request
     key: str  # of the command
     login: str
     comment_id: int | None = None
-    pressed: bool = False  # by a button, so the answer must mention the user
+    from_button: bool = False  # by a button, so the answer must mention the user
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateBranch:
     """The base is merged into the branch of a pull request, for this head only. A signal reports the result."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.END
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.COMPLETION
     number: int
     pull_number: int
     branch: str
     base: str
     head_sha: str
     base_sha: str  # that was tried; empty if none is known
-    asked: Asked | None = None  # None: the configuration asks for it
+    command: RequestingCommand | None = None  # None: the configuration asks for it
 
     @property
     def key(self) -> str:
         """One per head and base, or per command: a user may repeat a request that was refused before."""
-        return f"update:{self.pull_number}:{self.head_sha}:{self.asked.key if self.asked else self.base_sha}"
+        return f"update:{self.pull_number}:{self.head_sha}:{self.command.key if self.command else self.base_sha}"

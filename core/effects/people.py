@@ -16,27 +16,27 @@ CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
 class Escalate:
     """A comment that mentions people; those that can be assigned are assigned to the issue."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.ANSWER
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
-    escalation: str  # `Escalation.key`
-    call: int  # counts from 1
+    escalation_key: str  # `Escalation.key`
+    notification_number: int  # counts from 1
     body: str
-    assign: tuple[str, ...]  # logins; empty for a reminder
+    assignees: tuple[str, ...]  # logins; empty for a reminder
     since: datetime  # when the cause arose, or the previous notification was made
 
     @property
     def key(self) -> str:
         """One per call of an escalation."""
-        return f"call:{self.number}:{self.escalation}:{self.call}"
+        return f"call:{self.number}:{self.escalation_key}:{self.notification_number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
     """A message on an alert channel. Each channel has its own row, so that none waits for another."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.ANSWER
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int  # of the task; 0: about the repository as a whole
     channel: ChannelName
     topic: str  # distinguishes messages about the task: `Escalation.key` and the call
@@ -44,10 +44,10 @@ class Notify:
     text: str  # Markdown, cleaned
     since: datetime  # when the cause arose
     url: str = ""  # where to act
-    tried: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
+    attempted: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
-    escalation: str = ""  # `Escalation.key`, if it belongs to one
+    escalation_key: str = ""  # `Escalation.key`, if it belongs to one
 
     @property
     def key(self) -> str:

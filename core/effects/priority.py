@@ -13,9 +13,9 @@ class SendPriority(IntEnum):
 
     AGENT = 0
     ANSWER = 1
-    LOOK = 2
+    READ = 2
     CHECK = 3
-    END = 4
+    COMPLETION = 4
     LABELS = 5
     CARD = 6
     DIGEST = 7

@@ -12,8 +12,8 @@ from core.effects.priority import SendPriority
 class MarkReady:
     """Mark the draft of an agent that has finished as ready for review: some agents cannot do that themselves."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.END
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.COMPLETION
     number: int
     pull_number: int
     sha: str
@@ -31,8 +31,8 @@ class RequestTrialMerge:
     The results return as signals, to each task that they concern.
     """
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LOOK
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.READ
     number: int
     pull_number: int
     branch: str
@@ -49,8 +49,8 @@ class RequestTrialMerge:
 class CompareBranches:
     """Make trial merges of all open pull requests into this base, with it and with each other, on the local mirror."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LOOK
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.READ
     base: str
     number: int = 0
 
@@ -64,8 +64,8 @@ class CompareBranches:
 class RefreshMirror:
     """Fetch the newest commits of the default branch into the local mirror, for the next forecast."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.LOOK
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.READ
     branch: str
     number: int = 0
 
@@ -79,14 +79,14 @@ class RefreshMirror:
 class MergePull:
     """Merge the pull request, bound to this head. A new request replaces an earlier one."""
 
-    state: ClassVar[bool] = True
-    lane: ClassVar[SendPriority] = SendPriority.END
+    is_state: ClassVar[bool] = True
+    priority: ClassVar[SendPriority] = SendPriority.COMPLETION
     number: int
     pull_number: int
     sha: str
     method: str
     title: str
-    round: int
+    merge_attempt: int
 
     @property
     def key(self) -> str:
@@ -98,8 +98,8 @@ class MergePull:
 class ClosePull:
     """Close a pull request that a later attempt replaced."""
 
-    state: ClassVar[bool] = False
-    lane: ClassVar[SendPriority] = SendPriority.END
+    is_state: ClassVar[bool] = False
+    priority: ClassVar[SendPriority] = SendPriority.COMPLETION
     number: int
     pull_number: int
 

@@ -15,104 +15,106 @@ from functools import lru_cache
 from typing import Final
 
 PATHS: Final = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first that exists counts, as on GitHub
-MAX_TEXT: Final = 100_000  # characters; longer files are ignored, as GitHub does over 3 MB
+MAX_TEXT_LENGTH: Final = 100_000  # characters; longer files are ignored, as GitHub does over 3 MB
 MAX_RULES: Final = 2_000
 MAX_FILES: Final = 30  # files checked per task
 MAX_OWNERS: Final = 5  # people notified for one task
 _OWNER: Final = re.compile(r"@([A-Za-z0-9](?:-?[A-Za-z0-9])*(?:/[A-Za-z0-9._-]+)?)", re.ASCII)
-_LONGEST_NAME: Final = 140
-_LONGEST_PATTERN: Final = 300
+_MAX_NAME_LENGTH: Final = 140
+_MAX_PATTERN_LENGTH: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class OwnershipRule:
     """One line: a pattern in parts, and the logins and teams that own what it matches (without `@`)."""
 
     parts: tuple[str, ...]  # between slashes; `**` is any number of folders
-    only_folders: bool
+    only_directories: bool
     owners: tuple[str, ...]
 
     def matches(self, path: str) -> bool:
         """Whether the pattern matches this file, by its own name or by that of a folder above it."""
         names = path.split("/")
         # `docs/*` matches the files in docs, not in its subfolders; every other pattern includes what is below.
-        below = self.only_folders or self.parts[-1] != "*"
-        ends = range(1, len(names)) if below else ()
-        whole = () if self.only_folders else (len(names),)
-        reached = _reached(self.parts, names)
-        return any(end in reached for end in (*ends, *whole))
+        matches_contents = self.only_directories or self.parts[-1] != "*"
+        ends = range(1, len(names)) if matches_contents else ()
+        full_length = () if self.only_directories else (len(names),)
+        match_ends = _match_ends(self.parts, names)
+        return any(end in match_ends for end in (*ends, *full_length))
 
 
-def _reached(parts: Sequence[str], names: Sequence[str]) -> set[int]:
+def _match_ends(parts: Sequence[str], names: Sequence[str]) -> set[int]:
     """The numbers of path parts after which the whole pattern may be used up."""
-    at = {0}
+    positions = {0}
     for part in parts:
         if part == "**":
-            at = set(range(min(at), len(names) + 1)) if at else set()
+            positions = set(range(min(positions), len(names) + 1)) if positions else set()
         else:
-            at = {i + 1 for i in at if i < len(names) and _fits(part, names[i])}
-    return at
+            positions = {
+                position + 1 for position in positions if position < len(names) and _matches_name(part, names[position])
+            }
+    return positions
 
 
-def _fits(pattern: str, name: str) -> bool:
+def _matches_name(pattern: str, name: str) -> bool:
     """Whether a name matches `*` and `?`, with the usual two pointers that backtrack to the latest star only."""
     if "*" not in pattern and "?" not in pattern:
         return pattern == name
-    p = n = 0
-    star, mark = -1, 0
-    while n < len(name):
-        if p < len(pattern) and pattern[p] == "*":
-            star, mark = p, n
-            p += 1
-        elif p < len(pattern) and pattern[p] in ("?", name[n]):
-            p, n = p + 1, n + 1
-        elif star >= 0:
-            mark += 1
-            p, n = star + 1, mark
+    pattern_index = name_index = 0
+    star_index, retry_index = -1, 0
+    while name_index < len(name):
+        if pattern_index < len(pattern) and pattern[pattern_index] == "*":
+            star_index, retry_index = pattern_index, name_index
+            pattern_index += 1
+        elif pattern_index < len(pattern) and pattern[pattern_index] in ("?", name[name_index]):
+            pattern_index, name_index = pattern_index + 1, name_index + 1
+        elif star_index >= 0:
+            retry_index += 1
+            pattern_index, name_index = star_index + 1, retry_index
         else:
             return False
-    return all(c == "*" for c in pattern[p:])
+    return all(character == "*" for character in pattern[pattern_index:])
 
 
 @lru_cache(maxsize=64)
-def parse_owners(text: str) -> tuple[Rule, ...]:
+def parse_owners(text: str) -> tuple[OwnershipRule, ...]:
     """The rules of a CODEOWNERS file. An invalid line is skipped, as on GitHub; nothing is raised."""
-    if len(text) > MAX_TEXT:
+    if len(text) > MAX_TEXT_LENGTH:
         return ()
-    rules: list[Rule] = []
+    rules: list[OwnershipRule] = []
     for line in text.splitlines():
-        words = _words(line)
-        if words and (rule := _rule(words[0], words[1:])):
+        words = _split_line(line)
+        if words and (rule := _parse_rule(words[0], words[1:])):
             rules.append(rule)
     return tuple(rules[-MAX_RULES:])  # the last rules win
 
 
-def _words(line: str) -> list[str]:
+def _split_line(line: str) -> list[str]:
     """The pattern (in which a backslash escapes a space or `#`) and the owners, up to a comment."""
     words: list[str] = [""]
     escaped = False
-    for c in line:
+    for character in line:
         if escaped:
-            words[-1] += c
+            words[-1] += character
             escaped = False
-        elif c == "\\":
+        elif character == "\\":
             escaped = True
-        elif c == "#":
+        elif character == "#":
             break
-        elif c.isspace():
+        elif character.isspace():
             words.append("")
         else:
-            words[-1] += c
+            words[-1] += character
     return [word for word in words if word]
 
 
-def _rule(pattern: str, owners: Sequence[str]) -> Rule | None:
-    if len(pattern) > _LONGEST_PATTERN or pattern.startswith("!") or "[" in pattern:
+def _parse_rule(pattern: str, owners: Sequence[str]) -> OwnershipRule | None:
+    if len(pattern) > _MAX_PATTERN_LENGTH or pattern.startswith("!") or "[" in pattern:
         return None
-    only_folders = pattern.endswith("/")
+    only_directories = pattern.endswith("/")
     anchored = "/" in pattern.rstrip("/")
     parts = [part for part in pattern.split("/") if part]
-    parts = [part for part, after in zip(parts, [*parts[1:], ""], strict=False) if not part == after == "**"]
+    parts = [part for part, following in zip(parts, [*parts[1:], ""], strict=False) if not part == following == "**"]
     if not parts:
         return None
     if not anchored:
@@ -121,8 +123,12 @@ def _rule(pattern: str, owners: Sequence[str]) -> Rule | None:
         parts[-1:] = ["**", "*"]  # everything below, which is at least one name
     if not anchored and parts == ["**", "*"]:
         parts = ["**"]
-    found = (_OWNER.fullmatch(owner) for owner in owners)
-    return Rule(tuple(parts), only_folders, tuple(m[1] for m in found if m and len(m[1]) <= _LONGEST_NAME))
+    matches = (_OWNER.fullmatch(owner) for owner in owners)
+    return OwnershipRule(
+        tuple(parts),
+        only_directories,
+        tuple(match[1] for match in matches if match and len(match[1]) <= _MAX_NAME_LENGTH),
+    )
 
 
 def owners_of(text: str, files: Iterable[str]) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ class EscalationCause(StrEnum):
     ATTEMPTS = "attempts"  # they are used up
     QUESTION = "question"  # an agent asks a question and waits
     REVIEWER = "reviewer"  # no agent can review the pull request
-    RIVALS = "rivals"  # it conflicts with a pull request, and neither can wait
+    CONFLICT = "rivals"  # it conflicts with a pull request, and neither can wait
     STALLED = "stalled"  # nothing moves, and all other steps were taken
-    ASKED = "asked"  # a user gave the command `/escalate`
+    REQUESTED = "asked"  # a user gave the command `/escalate`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +28,17 @@ class Escalation:
     since: datetime  # when the cause arose: the time to the person is measured from here
     status: str  # of the task at that moment; when it changes, the cause is gone
     attempt: int
-    tried: tuple[str, ...] = ()  # the latest attempts, in short
-    steps: tuple[str, ...] = ()  # three things that a person can do
-    by: str = ""  # the user who asked for it; their own comments do not answer it
+    attempted: tuple[str, ...] = ()  # the latest attempts, in short
+    suggestions: tuple[str, ...] = ()  # three things that a person can do
+    requested_by: str = ""  # the user who asked for it; their own comments do not answer it
     level: str = ""  # the level that was notified last
-    called: tuple[str, ...] = ()  # everyone who was notified, in order
-    latest: tuple[str, ...] = ()  # the people of the last notification
-    calls: int = 0
-    repeats: int = 0  # notifications since the last new person was notified
+    notified: tuple[str, ...] = ()  # everyone who was notified, in order
+    last_notified: tuple[str, ...] = ()  # the people of the last notification
+    notification_count: int = 0
+    repeat_count: int = 0  # notifications since the last new person was notified
     next_at: datetime | None = None  # the next notification, or a reminder after an answer
     delivered_at: datetime | None = None  # when the first notification reached GitHub or a channel
-    comments: tuple[int, ...] = ()  # ids of the latest notifications on GitHub: a reaction there is an answer
+    comment_ids: tuple[int, ...] = ()  # ids of the latest notifications on GitHub: a reaction there is an answer
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
 
@@ -47,6 +47,6 @@ class Escalation:
         """Identifies it among all escalations of the task, also on the same topic."""
         return f"{self.topic}:{self.since:%Y%m%d%H%M%S}"
 
-    def has_called(self, login: str) -> bool:
+    def has_notified(self, login: str) -> bool:
         """Whether this person was notified by name."""
-        return login.casefold() in {one.casefold() for one in self.called}
+        return login.casefold() in {name.casefold() for name in self.notified}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from core.forecast.history import WIDE
-from core.forecast.model import COUNTS_FROM, Forecast
+from core.forecast.history import MAX_CHANGED_FILES
+from core.forecast.model import MIN_LIKELY_WEIGHT, Forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,52 +19,63 @@ class EvaluatedForecast:
     """One branch: numbers of files predicted (from `COUNTS_FROM` on), changed, both, and created unpredicted."""
 
     title: str
-    foreseen: int
+    predicted: int
     changed: int
-    right: int
-    new: int
+    correct: int
+    created: int
 
     @property
-    def wide(self) -> bool:
+    def is_wide(self) -> bool:
         """Whether it changed so many files that it is no single piece of work: it is left out."""
-        return self.changed > WIDE
+        return self.changed > MAX_CHANGED_FILES
 
 
-def judged(title: str, forecast: Forecast, changed: Iterable[str], there: Collection[str]) -> EvaluatedForecast:
+def evaluate_forecast(
+    title: str, forecast: Forecast, changed: Iterable[str], existing: Collection[str]
+) -> EvaluatedForecast:
     """Compare a forecast with the files that were `changed`; `there` are the files that existed before."""
-    likely = {file.path for file in forecast.files if file.weight >= COUNTS_FROM}
-    real = set(changed)
+    likely = {file.path for file in forecast.files if file.weight >= MIN_LIKELY_WEIGHT}
+    actual = set(changed)
     return EvaluatedForecast(
-        title, len(likely), len(real), len(likely & real), sum(p not in there for p in real - likely)
+        title, len(likely), len(actual), len(likely & actual), sum(path not in existing for path in actual - likely)
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ForecastScore:
     """The result over many branches. A share of nothing is None."""
 
     branches: tuple[EvaluatedForecast, ...]
 
     @property
-    def counted(self) -> tuple[EvaluatedForecast, ...]:
+    def scored_branches(self) -> tuple[EvaluatedForecast, ...]:
         """The branches without the wide ones."""
-        return tuple(one for one in self.branches if not one.wide)
+        return tuple(branch for branch in self.branches if not branch.is_wide)
 
     @property
     def precision(self) -> float | None:
         """The share of predicted files that were changed."""
-        return _share(sum(one.right for one in self.counted), sum(one.foreseen for one in self.counted))
+        return _share(
+            sum(branch.correct for branch in self.scored_branches),
+            sum(branch.predicted for branch in self.scored_branches),
+        )
 
     @property
     def recall(self) -> float | None:
         """The share of changed files that were predicted."""
-        return _share(sum(one.right for one in self.counted), sum(one.changed for one in self.counted))
+        return _share(
+            sum(branch.correct for branch in self.scored_branches),
+            sum(branch.changed for branch in self.scored_branches),
+        )
 
     @property
-    def recall_of_old(self) -> float | None:
+    def recall_existing(self) -> float | None:
         """The recall without files that a branch created unpredicted."""
-        return _share(sum(one.right for one in self.counted), sum(one.changed - one.new for one in self.counted))
+        return _share(
+            sum(branch.correct for branch in self.scored_branches),
+            sum(branch.changed - branch.created for branch in self.scored_branches),
+        )
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: int, total: int) -> float | None:
+    return part / total if total else None

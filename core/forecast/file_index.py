@@ -13,13 +13,13 @@ from itertools import islice
 
 from core.forecast.tokenize import words_of
 
-MAX_MEANT = 5  # files of the same name: with more, a bare name says nothing
-MAX_AREA = 200  # files of an area: with more, none is likely enough to matter
-SMALL = 200  # files: in a smaller repository a word of one name counts as in one of this size
-MAX_TRIED = 100_000  # files that one pattern is matched against
+MAX_MATCHES = 5  # files of the same name: with more, a bare name says nothing
+MAX_AREA_FILES = 200  # files of an area: with more, none is likely enough to matter
+MIN_REPOSITORY_SIZE = 200  # files: in a smaller repository a word of one name counts as in one of this size
+MAX_PATTERN_FILES = 100_000  # files that one pattern is matched against
 
 _TEST = re.compile(r"\A[Tt]ests?_|[._-](?:tests?|spec)\Z|(?<=[a-z0-9])(?:Tests?|Spec)\Z")
-_WILD = re.compile(r"[*?\[]")
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 class FileIndex:
@@ -28,112 +28,122 @@ class FileIndex:
     def __init__(self, paths: Iterable[str]) -> None:
         """`paths` are relative to the top of the repository, with `/`."""
         self.paths: Sequence[str] = sorted(set(paths))
-        self._there = frozenset(self.paths)
+        self._path_set = frozenset(self.paths)
 
     def __contains__(self, path: object) -> bool:
-        return path in self._there
+        return path in self._path_set
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        paths_by_name: dict[str, list[str]] = {}
         for path in self.paths:
-            found.setdefault(path.rpartition("/")[2].lower(), []).append(path)
-        return found
+            paths_by_name.setdefault(path.rpartition("/")[2].lower(), []).append(path)
+        return paths_by_name
 
     @cached_property
     def by_word(self) -> dict[str, list[str]]:
         """For each word, the files that have it in their own name, without the suffix. Tests are found by what they
         test.
         """
-        found: dict[str, list[str]] = {}
+        paths_by_word: dict[str, list[str]] = {}
         for path in self.paths:
             if not is_test(path):
                 for word in words_of(_stem(path)):
-                    found.setdefault(word, []).append(path)
-        return found
+                    paths_by_word.setdefault(word, []).append(path)
+        return paths_by_word
 
     @cached_property
-    def _with_word(self) -> Counter[str]:
-        found: Counter[str] = Counter({word: len(paths) for word, paths in self.by_word.items()})
-        for folder, count in Counter(path.rpartition("/")[0] for path in self.paths).items():
-            for word in words_of(folder):
-                found[word] += count
-        return found
+    def _word_counts(self) -> Counter[str]:
+        counts: Counter[str] = Counter({word: len(paths) for word, paths in self.by_word.items()})
+        for directory, count in Counter(path.rpartition("/")[0] for path in self.paths).items():
+            for word in words_of(directory):
+                counts[word] += count
+        return counts
 
     def rarity(self, word: str) -> float:
         """How much a word says about which file is meant, by how few paths contain it."""
-        return math.log((max(len(self.paths), SMALL) + 1) / (self._with_word[word] + 1))
+        return math.log((max(len(self.paths), MIN_REPOSITORY_SIZE) + 1) / (self._word_counts[word] + 1))
 
     @cached_property
-    def _by_thing(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def _by_subject(self) -> dict[str, list[str]]:
+        paths_by_subject: dict[str, list[str]] = {}
         for path in self.paths:
-            found.setdefault(_thing(path), []).append(path)
-        return found
+            paths_by_subject.setdefault(_test_subject(path), []).append(path)
+        return paths_by_subject
 
     def partners(self, path: str) -> tuple[str, ...]:
         """The tests of a file, or what a test tests, by name; of many, those in similar folders."""
-        others = [one for one in self._by_thing.get(_thing(path), ()) if is_test(one) is not is_test(path)]
+        others = [
+            candidate
+            for candidate in self._by_subject.get(_test_subject(path), ())
+            if is_test(candidate) is not is_test(path)
+        ]
         if len(others) <= 1:
             return tuple(others)
-        folders = words_of(path.rpartition("/")[0])
-        alike = {one: len(folders & words_of(one.rpartition("/")[0])) for one in others}
-        most = max(alike.values())
-        best = tuple(one for one in others if alike[one] == most)
+        directory_words = words_of(path.rpartition("/")[0])
+        shared_words = {
+            candidate: len(directory_words & words_of(candidate.rpartition("/")[0])) for candidate in others
+        }
+        max_shared = max(shared_words.values())
+        best = tuple(candidate for candidate in others if shared_words[candidate] == max_shared)
         return best if len(best) <= 2 else ()
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        paths_by_stem: dict[str, list[str]] = {}
         for path in self.paths:
-            found.setdefault(_stem(path).lower(), []).append(path)
-        return found
+            paths_by_stem.setdefault(_stem(path).lower(), []).append(path)
+        return paths_by_stem
 
-    def meant(self, name: str) -> tuple[str, ...]:
+    def find_files(self, name: str) -> tuple[str, ...]:
         """The files meant by a path, its end, a bare name or a dotted name (`shop.tax`); () if there are none or too
         many.
         """
-        if name in self._there:
+        if name in self._path_set:
             return (name,)
-        last = name.rpartition("/")[2].lower()
-        found = [path for path in self._by_name.get(last, ()) if _ends(path, name)]
-        if not found and "/" not in name:
+        file_name = name.rpartition("/")[2].lower()
+        matches = [path for path in self._by_name.get(file_name, ()) if _ends_with_path(path, name)]
+        if not matches and "/" not in name:
             dotted = name.replace(".", "/")
             stem = dotted.rpartition("/")[2].lower()
-            found = [path for path in self._by_stem.get(stem, ()) if _ends(path.rpartition(".")[0], dotted)]
-        return tuple(found) if len(found) <= MAX_MEANT else ()
+            matches = [path for path in self._by_stem.get(stem, ()) if _ends_with_path(path.rpartition(".")[0], dotted)]
+        return tuple(matches) if len(matches) <= MAX_MATCHES else ()
 
-    def area(self, pattern: str) -> tuple[str, ...]:
+    def match_area(self, pattern: str) -> tuple[str, ...]:
         """The files below a folder, or matching a pattern (`shop/**`, `*.sql`); () if there are none or too many."""
         pattern = pattern.strip("/")
-        wild = _WILD.search(pattern)
-        if wild is None:
-            return self._below(f"{pattern}/")
-        fits = re.compile(fnmatch.translate(re.sub(r"\*{2,}/?", "*", pattern))).match
-        begin = pattern[: wild.start()]
-        bare = "/" not in pattern  # `*.sql` means the name, wherever the file is
-        ahead = islice(self.paths, bisect_left(self.paths, begin), None) if begin and not bare else iter(self.paths)
-        found: list[str] = []
-        for path in islice(ahead, MAX_TRIED):
-            if begin and not bare and not path.startswith(begin):
+        wildcard = _WILDCARD.search(pattern)
+        if wildcard is None:
+            return self._files_under(f"{pattern}/")
+        matches = re.compile(fnmatch.translate(re.sub(r"\*{2,}/?", "*", pattern))).match
+        prefix = pattern[: wildcard.start()]
+        is_name_only = "/" not in pattern  # `*.sql` means the name, wherever the file is
+        candidates = (
+            islice(self.paths, bisect_left(self.paths, prefix), None)
+            if prefix and not is_name_only
+            else iter(self.paths)
+        )
+        paths: list[str] = []
+        for path in islice(candidates, MAX_PATTERN_FILES):
+            if prefix and not is_name_only and not path.startswith(prefix):
                 break
-            if fits(path.rpartition("/")[2] if bare else path):
-                found.append(path)
-                if len(found) > MAX_AREA:
+            if matches(path.rpartition("/")[2] if is_name_only else path):
+                paths.append(path)
+                if len(paths) > MAX_AREA_FILES:
                     return ()
-        return tuple(found)
+        return tuple(paths)
 
-    def _below(self, folder: str) -> tuple[str, ...]:
-        begin = bisect_left(self.paths, folder)
-        found = []
-        for path in islice(self.paths, begin, begin + MAX_AREA + 1):
-            if not path.startswith(folder):
+    def _files_under(self, directory: str) -> tuple[str, ...]:
+        start = bisect_left(self.paths, directory)
+        paths = []
+        for path in islice(self.paths, start, start + MAX_AREA_FILES + 1):
+            if not path.startswith(directory):
                 break
-            found.append(path)
-        return tuple(found) if len(found) <= MAX_AREA else ()
+            paths.append(path)
+        return tuple(paths) if len(paths) <= MAX_AREA_FILES else ()
 
 
 def is_test(path: str) -> bool:
@@ -141,12 +151,12 @@ def is_test(path: str) -> bool:
     return bool(_TEST.search(_stem(path)))
 
 
-def _thing(path: str) -> str:
+def _test_subject(path: str) -> str:
     return _TEST.sub("", _stem(path)).lower()
 
 
-def _ends(path: str, end: str) -> bool:
-    return f"/{path}".lower().endswith(f"/{end}".lower())
+def _ends_with_path(path: str, suffix: str) -> bool:
+    return f"/{path}".lower().endswith(f"/{suffix}".lower())
 
 
 def _stem(path: str) -> str:

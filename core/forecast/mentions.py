@@ -7,22 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from core.forecast.tokenize import MAX_TEXT
+from core.forecast.tokenize import MAX_TEXT_LENGTH
 
 MAX_TOKENS = 4_000  # tokens of a text that are read
 MAX_PATHS = 40  # taken from one text
 MAX_SYMBOLS = 6  # each is searched in every file
-MAX_PATH = 300  # characters
+MAX_PATH_LENGTH = 300  # characters
 
 # Linear: one class, no nesting.
-_PIECES = re.compile(r"[^\s`'\"<>(){}\[\],;|]+")
+_TOKEN = re.compile(r"[^\s`'\"<>(){}\[\],;|]+")
 _SPAN = re.compile(r"`([^`\n]{1,120})`")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LINE = re.compile(r":\d{1,7}(?:[-:]\d{1,7})?\Z")
 _FILE = re.compile(r"[\w@+-][\w.@+-]*\.[A-Za-z][A-Za-z0-9]{0,7}\Z")
 _SITE = re.compile(r"(?:[\w-]+\.)+(?:com|org|net|io|dev|edu|gov|co)\Z", re.IGNORECASE)
-_BEFORE = frozenset(("class", "function", "method", "def", "func", "fn", "struct", "interface", "trait", "enum"))
-_NO_NAMES = frozenset(("and", "for", "that", "the", "this", "which", "with", "from", "not", "are", "was", "has", "can"))
+_DECLARATION_KEYWORDS = frozenset(
+    ("class", "function", "method", "def", "func", "fn", "struct", "interface", "trait", "enum")
+)
+_STOP_NAMES = frozenset(
+    ("and", "for", "that", "the", "this", "which", "with", "from", "not", "are", "was", "has", "can")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,69 +37,69 @@ class References:
     symbols: tuple[str, ...] = ()
 
 
-def mentions(text: str) -> References:
+def find_references(text: str) -> References:
     """What the text names. Linear in the text's length, of which at most `MAX_TEXT` is read."""
-    text = text[:MAX_TEXT]
+    text = text[:MAX_TEXT_LENGTH]
     paths: dict[str, None] = {}
-    for piece in _pieces(text):
-        if path := _path(piece):
+    for token in _tokens(text):
+        if path := _parse_path(token):
             paths[path] = None
             if len(paths) == MAX_PATHS:
                 break
     symbols: dict[str, None] = {}
-    for symbol in _symbols(text):
+    for symbol in _find_symbols(text):
         symbols[symbol] = None
         if len(symbols) == MAX_SYMBOLS:
             break
     return References(tuple(paths), tuple(symbols))
 
 
-def _pieces(text: str) -> Iterator[str]:
-    for count, piece in enumerate(_PIECES.finditer(text)):
+def _tokens(text: str) -> Iterator[str]:
+    for count, match in enumerate(_TOKEN.finditer(text)):
         if count == MAX_TOKENS:
             return
-        yield piece[0]
+        yield match[0]
 
 
-def _path(piece: str) -> str:
+def _parse_path(token: str) -> str:
     """The token as a path, if it can be one: with a folder, or with a file's suffix."""
-    piece = _LINE.sub("", piece.strip("*_~").rstrip(".:!?*_~")).removeprefix("./")
-    if not 3 <= len(piece) <= MAX_PATH or "://" in piece or piece.startswith(("/", "~", "#", "@", "-", "=")):
+    token = _LINE.sub("", token.strip("*_~").rstrip(".:!?*_~")).removeprefix("./")
+    if not 3 <= len(token) <= MAX_PATH_LENGTH or "://" in token or token.startswith(("/", "~", "#", "@", "-", "=")):
         return ""
-    if ".." in piece.split("/") or ".git" in piece.split("/") or "\\" in piece or "=" in piece or "*" in piece:
+    if ".." in token.split("/") or ".git" in token.split("/") or "\\" in token or "=" in token or "*" in token:
         return ""
-    last = piece.rstrip("/").rpartition("/")[2]
-    return piece.rstrip("/") if "/" in piece or (_FILE.match(last) and not _SITE.match(piece)) else ""
+    file_name = token.rstrip("/").rpartition("/")[2]
+    return token.rstrip("/") if "/" in token or (_FILE.match(file_name) and not _SITE.match(token)) else ""
 
 
-def names_a_file(path: str) -> bool:
+def looks_like_file(path: str) -> bool:
     """Whether a path that does not exist looks like a new file: it ends like one."""
     return bool(_FILE.match(path.rpartition("/")[2])) and not _SITE.match(path)
 
 
-def _symbols(text: str) -> Iterator[str]:
-    spans = [(found.start(), found.end()) for found in _SPAN.finditer(text)]
-    at, before = 0, ""
-    for count, found in enumerate(_NAME.finditer(text)):
+def _find_symbols(text: str) -> Iterator[str]:
+    spans = [(match.start(), match.end()) for match in _SPAN.finditer(text)]
+    span_index, previous = 0, ""
+    for count, match in enumerate(_NAME.finditer(text)):
         if count == MAX_TOKENS:
             return
-        name, begin, end = found[0], found.start(), found.end()
-        while at < len(spans) and spans[at][1] <= begin:
-            at += 1
-        quoted = at < len(spans) and spans[at][0] < begin
-        after = text[end : end + 2]
+        name, begin, end = match[0], match.start(), match.end()
+        while span_index < len(spans) and spans[span_index][1] <= begin:
+            span_index += 1
+        is_quoted = span_index < len(spans) and spans[span_index][0] < begin
+        following = text[end : end + 2]
         # Inside a path or an address it is no code symbol.
-        part = text[max(0, begin - 1) : begin] in ("/", "-", "@", "#", "&") or after[:1] in ("/", "-", "@")
-        part = part or (after[:1] == "." and after[1:2].isalnum() and not quoted)
-        if not part and _is_symbol(name, after, before, quoted=quoted):
+        is_path_part = text[max(0, begin - 1) : begin] in ("/", "-", "@", "#", "&") or following[:1] in ("/", "-", "@")
+        is_path_part = is_path_part or (following[:1] == "." and following[1:2].isalnum() and not is_quoted)
+        if not is_path_part and _is_symbol(name, following, previous, is_quoted=is_quoted):
             yield name
-        before = name.lower()
+        previous = name.lower()
 
 
-def _is_symbol(name: str, after: str, before: str, *, quoted: bool) -> bool:
-    if not 3 <= len(name.strip("_")) <= 60 or name.lower() in _NO_NAMES:
+def _is_symbol(name: str, following: str, previous: str, *, is_quoted: bool) -> bool:
+    if not 3 <= len(name.strip("_")) <= 60 or name.lower() in _STOP_NAMES:
         return False
     inner = name.strip("_")
-    snake = "_" in inner
-    hump = any(a.islower() and b.isupper() for a, b in pairwise(inner))
-    return snake or hump or quoted or after == "()" or before in _BEFORE
+    is_snake_case = "_" in inner
+    is_camel_case = any(left.islower() and right.isupper() for left, right in pairwise(inner))
+    return is_snake_case or is_camel_case or is_quoted or following == "()" or previous in _DECLARATION_KEYWORDS

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 MAX_FILES = 50
 """Files of one forecast: further ones are too unlikely to matter, and the task is read with every change."""
 
-COUNTS_FROM = 0.3
+MIN_LIKELY_WEIGHT = 0.3
 """A file that is at least this likely is shown to people and counts in precision and recall.
 
 Less likely ones still count for the overlap, where many small chances add up.
@@ -24,7 +24,7 @@ class PredictedFile:
 
     path: str
     weight: float
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Forecast:
     """The forecast for one text, the likeliest file first. `informed`: the files of the repository were known."""
 
     files: tuple[PredictedFile, ...] = ()
-    digest: str = ""  # of the text of this forecast
-    informed: bool = False
+    text_digest: str = ""  # of the text of this forecast
+    files_known: bool = False
 
     @property
     def likely(self) -> tuple[PredictedFile, ...]:
         """The files that are likely enough to show."""
-        return tuple(file for file in self.files if file.weight >= COUNTS_FROM)
+        return tuple(file for file in self.files if file.weight >= MIN_LIKELY_WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,23 @@ class Overlap:
     files: tuple[str, ...] = ()
 
 
-def chances(foreseen: Iterable[PredictedFile], touched: Iterable[str] = ()) -> dict[str, float]:
+def change_probabilities(predicted: Iterable[PredictedFile], changed_files: Iterable[str] = ()) -> dict[str, float]:
     """How likely each file is to be changed; a file that a branch has `touched` is certain."""
-    return {file.path: file.weight for file in foreseen} | dict.fromkeys(touched, 1.0)
+    return {file.path: file.weight for file in predicted} | dict.fromkeys(changed_files, 1.0)
 
 
-def overlap(one: Mapping[str, float], other: Mapping[str, float]) -> Overlap:
+def overlap(first: Mapping[str, float], second: Mapping[str, float]) -> Overlap:
     """The probability that both change at least one common file: 1 - Π(1 - p·q) over the files of both.
 
     This treats files as independent. They are not, so the sum of many small probabilities is too high rather than too
     low; a forecast holds few files, which keeps the error small.
     """
-    shared = {path: one[path] * other[path] for path in sorted(one.keys() & other.keys())}
-    apart = 1.0
-    for chance in shared.values():
-        apart *= 1.0 - chance
-    files = sorted((path for path in shared if shared[path] > 0), key=lambda path: (-shared[path], path))
-    return Overlap(1.0 - apart, tuple(files))
+    shared_probabilities = {path: first[path] * second[path] for path in sorted(first.keys() & second.keys())}
+    no_overlap = 1.0
+    for probability in shared_probabilities.values():
+        no_overlap *= 1.0 - probability
+    files = sorted(
+        (path for path in shared_probabilities if shared_probabilities[path] > 0),
+        key=lambda path: (-shared_probabilities[path], path),
+    )
+    return Overlap(1.0 - no_overlap, tuple(files))

@@ -11,39 +11,39 @@ from dataclasses import dataclass, field
 
 from core.forecast.file_index import FileIndex
 from core.forecast.history import ChangeHistory
-from core.forecast.mentions import References, mentions, names_a_file
+from core.forecast.mentions import References, find_references, looks_like_file
 from core.forecast.model import MAX_FILES, Forecast, PredictedFile
 from core.forecast.tokenize import words_of
-from core.text_safety.sanitize import code
+from core.text_safety.sanitize import inline_code
 
-FORM = 0.9  # a file named in the issue form: its author chose it
-AREA = 2.0  # expected number of changed files in an area, whatever its size: each file has its share,
-AREA_MOST = 0.6  # but at most this
-TEXT = 0.8  # a file that the text names: it may name others only to explain
-NEW = 0.7  # a path that looks like a file and does not exist: it will be created
-UNKNOWN = 0.6  # a path, if the files are unknown
-SYMBOL = 0.7  # the one file that contains a symbol of the text; several share this
-SYMBOL_FILES = 8  # a symbol in more files than this is no hint
-NAMED = 0.8  # a file whose whole name is in the text, in rare words
-NAMED_FILES = 300  # a word in the names of more files than this is no hint
-NAMED_DOUBT = 5.0  # rarity at which half of that is left
-SHARPNESS = 6  # how much more the best of several names counts
-FOLDER = 0.7  # a word of a folder, relative to a word of the name itself
-NEIGHBOURS = 8  # similar changes that are used
-SIMILAR = 0.6  # the limit for a file that all of them changed
-SIMILAR_DOUBT = 1.5  # similarity needed before they count
-LIKELY = 10  # files whose companions are searched
-TOGETHER = 0.8  # of the share of times that a file changed together with a likely one
-TOGETHER_OFTEN = 3  # times that the likely file must have changed before it counts
-TOGETHER_FROM = 0.4  # the share from which it counts
-COMMON = 0.25  # a file in a larger share of all changes is common to all work (a change log):
-COMMON_COUNTS = 0.3  # its probability is reduced by this factor, or all tasks would wait for each other
-SHOWN_WHYS = 2  # reasons shown for one file
-LEAST = 0.05  # less likely files are left out
-SURE = 0.95  # no prediction is more certain
+FORM_WEIGHT = 0.9  # a file named in the issue form: its author chose it
+AREA_TOTAL_WEIGHT = 2.0  # expected number of changed files in an area, whatever its size: each file has its share,
+MAX_AREA_WEIGHT = 0.6  # but at most this
+TEXT_WEIGHT = 0.8  # a file that the text names: it may name others only to explain
+NEW_FILE_WEIGHT = 0.7  # a path that looks like a file and does not exist: it will be created
+UNKNOWN_PATH_WEIGHT = 0.6  # a path, if the files are unknown
+SYMBOL_WEIGHT = 0.7  # the one file that contains a symbol of the text; several share this
+MAX_SYMBOL_FILES = 8  # a symbol in more files than this is no hint
+NAME_WEIGHT = 0.8  # a file whose whole name is in the text, in rare words
+MAX_NAME_FILES = 300  # a word in the names of more files than this is no hint
+NAME_HALF_RARITY = 5.0  # rarity at which half of that is left
+NAME_SHARPNESS = 6  # how much more the best of several names counts
+DIRECTORY_WEIGHT = 0.7  # a word of a folder, relative to a word of the name itself
+SIMILAR_COUNT = 8  # similar changes that are used
+MAX_SIMILAR_WEIGHT = 0.6  # the limit for a file that all of them changed
+SIMILAR_PRIOR = 1.5  # similarity needed before they count
+LIKELY_COUNT = 10  # files whose companions are searched
+COCHANGE_WEIGHT = 0.8  # of the share of times that a file changed together with a likely one
+MIN_COCHANGES = 3  # times that the likely file must have changed before it counts
+MIN_COCHANGE_SHARE = 0.4  # the share from which it counts
+COMMON_SHARE = 0.25  # a file in a larger share of all changes is common to all work (a change log):
+COMMON_FACTOR = 0.3  # its probability is reduced by this factor, or all tasks would wait for each other
+MAX_REASONS = 2  # reasons shown for one file
+MIN_WEIGHT = 0.05  # less likely files are left out
+MAX_WEIGHT = 0.95  # no prediction is more certain
 
-IN_FORM, IN_TEXT = "named in the form", "named in the text"
-_SPELT = frozenset((IN_FORM, IN_TEXT))  # an author who spells out a path also says its words
+FORM_REASON, TEXT_REASON = "named in the form", "named in the text"
+_EXPLICIT_REASONS = frozenset((FORM_REASON, TEXT_REASON))  # an author who spells out a path also says its words
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,141 +58,150 @@ class TaskText:
 class RepositoryKnowledge:
     """What is known of the repository. `tree` None: nothing; `symbols`: the files that contain those of the text."""
 
-    tree: FileIndex | None = None
+    file_index: FileIndex | None = None
     symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    past: ChangeHistory = field(default_factory=ChangeHistory)
+    history: ChangeHistory = field(default_factory=ChangeHistory)
 
 
 @dataclass(slots=True)
-class _Chance:
+class _FileScore:
     """What the sources say about one file so far."""
 
-    apart: float = 1.0  # the probability that every source is wrong
-    whys: dict[str, float] = field(default_factory=dict)  # the reason of each source, and its probability
+    miss_probability: float = 1.0  # the probability that every source is wrong
+    reasons: dict[str, float] = field(default_factory=dict)  # the reason of each source, and its probability
 
-    def hear(self, weight: float, why: str) -> None:
+    def add(self, weight: float, reason: str) -> None:
         """Add one source."""
-        self.apart *= 1.0 - weight
-        self.whys[why] = max(weight, self.whys.get(why, 0.0))
+        self.miss_probability *= 1.0 - weight
+        self.reasons[reason] = max(weight, self.reasons.get(reason, 0.0))
 
     @property
-    def why(self) -> str:
+    def reason_text(self) -> str:
         """The strongest reasons."""
-        best = sorted(self.whys, key=lambda why: (-self.whys[why], why))
-        return "; ".join(best[:SHOWN_WHYS])
+        best = sorted(self.reasons, key=lambda reason: (-self.reasons[reason], reason))
+        return "; ".join(best[:MAX_REASONS])
 
 
-def forecast(said: TaskText, sight: RepositoryKnowledge, digest: str = "") -> Forecast:
+def predict_files(task_text: TaskText, knowledge: RepositoryKnowledge, text_digest: str = "") -> Forecast:
     """The files that a task will probably change. The same input gives the same forecast."""
-    named = mentions(said.text)
-    found: dict[str, _Chance] = {}
-    for path, weight, why in _sources(said, named, sight):
-        found.setdefault(path, _Chance()).hear(weight, why)
-    words = words_of(said.text)
-    for path, weight, why in _names(words, sight):
-        if path not in found or not found[path].whys.keys() & _SPELT:
-            found.setdefault(path, _Chance()).hear(weight, why)
-    for path, weight, why in list(_together(found, sight)):
-        found.setdefault(path, _Chance()).hear(weight, why)
+    references = find_references(task_text.text)
+    scores: dict[str, _FileScore] = {}
+    for path, weight, reason in _predictions(task_text, references, knowledge):
+        scores.setdefault(path, _FileScore()).add(weight, reason)
+    words = words_of(task_text.text)
+    for path, weight, reason in _name_predictions(words, knowledge):
+        if path not in scores or not scores[path].reasons.keys() & _EXPLICIT_REASONS:
+            scores.setdefault(path, _FileScore()).add(weight, reason)
+    for path, weight, reason in list(_cochange_predictions(scores, knowledge)):
+        scores.setdefault(path, _FileScore()).add(weight, reason)
     weights = {
-        path: min(SURE, 1.0 - chance.apart) * (COMMON_COUNTS if sight.past.usual(path) > COMMON else 1.0)
-        for path, chance in found.items()
+        path: min(MAX_WEIGHT, 1.0 - score.miss_probability)
+        * (COMMON_FACTOR if knowledge.history.change_share(path) > COMMON_SHARE else 1.0)
+        for path, score in scores.items()
     }
     files = [
-        PredictedFile(path, round(weight, 3), found[path].why) for path, weight in weights.items() if weight >= LEAST
+        PredictedFile(path, round(weight, 3), scores[path].reason_text)
+        for path, weight in weights.items()
+        if weight >= MIN_WEIGHT
     ]
     files.sort(key=lambda file: (-file.weight, file.path))
-    return Forecast(tuple(files[:MAX_FILES]), digest, sight.tree is not None)
+    return Forecast(tuple(files[:MAX_FILES]), text_digest, knowledge.file_index is not None)
 
 
-_Told = Iterable[tuple[str, float, str]]
+_Predictions = Iterable[tuple[str, float, str]]
 
 
-def _sources(said: TaskText, named: References, sight: RepositoryKnowledge) -> _Told:
-    yield from _form(said.files, sight.tree)
-    yield from _text(named.paths, sight.tree)
-    yield from _symbols(named, sight.symbols)
-    yield from _similar(words_of(said.text), sight)
+def _predictions(task_text: TaskText, references: References, knowledge: RepositoryKnowledge) -> _Predictions:
+    yield from _form_predictions(task_text.files, knowledge.file_index)
+    yield from _text_predictions(references.paths, knowledge.file_index)
+    yield from _symbol_predictions(references, knowledge.symbols)
+    yield from _similar_work_predictions(words_of(task_text.text), knowledge)
 
 
-def _form(files: Iterable[str], tree: FileIndex | None) -> _Told:
+def _form_predictions(files: Iterable[str], file_index: FileIndex | None) -> _Predictions:
     for name in files:
-        if tree is None:
-            yield name, UNKNOWN if not names_a_file(name) else FORM, IN_FORM
-        elif meant := tree.meant(name):
-            for path in meant:
-                yield path, FORM / len(meant), IN_FORM
-        elif area := tree.area(name):
+        if file_index is None:
+            yield name, UNKNOWN_PATH_WEIGHT if not looks_like_file(name) else FORM_WEIGHT, FORM_REASON
+        elif matches := file_index.find_files(name):
+            for path in matches:
+                yield path, FORM_WEIGHT / len(matches), FORM_REASON
+        elif area := file_index.match_area(name):
             for path in area:
-                yield path, min(AREA_MOST, AREA / len(area)), f"the form names {code(name)}"
-        elif names_a_file(name):
-            yield name, FORM, IN_FORM
+                yield path, min(MAX_AREA_WEIGHT, AREA_TOTAL_WEIGHT / len(area)), f"the form names {inline_code(name)}"
+        elif looks_like_file(name):
+            yield name, FORM_WEIGHT, FORM_REASON
 
 
-def _text(paths: Iterable[str], tree: FileIndex | None) -> _Told:
+def _text_predictions(paths: Iterable[str], file_index: FileIndex | None) -> _Predictions:
     for name in paths:
-        meant = tree.meant(name) if tree else ()
-        for path in meant:
-            yield path, TEXT / len(meant), IN_TEXT
-        if not meant and names_a_file(name) and "/" in name:
-            yield name, NEW if tree else UNKNOWN, IN_TEXT
+        matches = file_index.find_files(name) if file_index else ()
+        for path in matches:
+            yield path, TEXT_WEIGHT / len(matches), TEXT_REASON
+        if not matches and looks_like_file(name) and "/" in name:
+            yield name, NEW_FILE_WEIGHT if file_index else UNKNOWN_PATH_WEIGHT, TEXT_REASON
 
 
-def _symbols(named: References, where: Mapping[str, tuple[str, ...]]) -> _Told:
-    for symbol in named.symbols:
-        files = where.get(symbol, ())
-        if 0 < len(files) <= SYMBOL_FILES:
+def _symbol_predictions(references: References, files_by_symbol: Mapping[str, tuple[str, ...]]) -> _Predictions:
+    for symbol in references.symbols:
+        files = files_by_symbol.get(symbol, ())
+        if 0 < len(files) <= MAX_SYMBOL_FILES:
             for path in files:
-                yield path, SYMBOL / len(files), f"`{symbol}` is in it"
+                yield path, SYMBOL_WEIGHT / len(files), f"`{symbol}` is in it"
 
 
-def _names(words: frozenset[str], sight: RepositoryKnowledge) -> Iterator[tuple[str, float, str]]:
+def _name_predictions(words: frozenset[str], knowledge: RepositoryKnowledge) -> Iterator[tuple[str, float, str]]:
     """Files whose whole name is in the text; rarer words and words of their folders count more."""
-    tree = sight.tree
-    if tree is None:
+    file_index = knowledge.file_index
+    if file_index is None:
         return
     evidence: dict[str, float] = {}
-    named = [tree.by_word.get(word, ()) for word in words]
-    for path in {path for paths in named if len(paths) <= NAMED_FILES for path in paths}:
-        folder, _, name = path.rpartition("/")
-        own = words_of(name.rpartition(".")[0] or name)
-        if own <= words:
-            around = words_of(folder) & words
-            evidence[path] = sum(map(tree.rarity, own)) + FOLDER * sum(map(tree.rarity, around))
-    total = sum(value**SHARPNESS for value in evidence.values())
+    path_lists = [file_index.by_word.get(word, ()) for word in words]
+    for path in {path for paths in path_lists if len(paths) <= MAX_NAME_FILES for path in paths}:
+        directory, _, name = path.rpartition("/")
+        name_words = words_of(name.rpartition(".")[0] or name)
+        if name_words <= words:
+            directory_words = words_of(directory) & words
+            evidence[path] = sum(map(file_index.rarity, name_words)) + DIRECTORY_WEIGHT * sum(
+                map(file_index.rarity, directory_words)
+            )
+    total = sum(value**NAME_SHARPNESS for value in evidence.values())
     for path, value in evidence.items():
-        share = value**SHARPNESS / total if total else 0.0
-        yield path, NAMED * share * value**2 / (value**2 + NAMED_DOUBT**2), "its name is in the text"
+        share = value**NAME_SHARPNESS / total if total else 0.0
+        yield path, NAME_WEIGHT * share * value**2 / (value**2 + NAME_HALF_RARITY**2), "its name is in the text"
 
 
-def _similar(words: frozenset[str], sight: RepositoryKnowledge) -> _Told:
+def _similar_work_predictions(words: frozenset[str], knowledge: RepositoryKnowledge) -> _Predictions:
     """Existing files that similar changes contain: by similarity, and by how many agree."""
-    near = sight.past.similar(words, NEIGHBOURS)
-    if not near:
+    similar_work = knowledge.history.similar(words, SIMILAR_COUNT)
+    if not similar_work:
         return
-    total = sum(likeness for likeness, _ in near) + SIMILAR_DOUBT
-    said: dict[str, float] = {}
-    for likeness, one in near:
-        for path in one.files:
-            said[path] = said.get(path, 0.0) + likeness * likeness
-    for path, votes in said.items():
-        if sight.tree is None or path in sight.tree:
-            yield path, min(SIMILAR, votes / total), "similar work changed it"
+    total = sum(similarity for similarity, _ in similar_work) + SIMILAR_PRIOR
+    votes_by_path: dict[str, float] = {}
+    for similarity, work in similar_work:
+        for path in work.files:
+            votes_by_path[path] = votes_by_path.get(path, 0.0) + similarity * similarity
+    for path, votes in votes_by_path.items():
+        if knowledge.file_index is None or path in knowledge.file_index:
+            yield path, min(MAX_SIMILAR_WEIGHT, votes / total), "similar work changed it"
 
 
-def _together(found: Mapping[str, _Chance], sight: RepositoryKnowledge) -> _Told:
+def _cochange_predictions(scores: Mapping[str, _FileScore], knowledge: RepositoryKnowledge) -> _Predictions:
     """Companions of the likely files: the test of a file, by name, and what usually changed together."""
-    likely = sorted(found, key=lambda path: (found[path].apart, path))[:LIKELY]
-    often = sight.past.with_partner(sight.tree) if sight.tree else 0.0
+    likely = sorted(scores, key=lambda path: (scores[path].miss_probability, path))[:LIKELY_COUNT]
+    partner_share = knowledge.history.partner_share(knowledge.file_index) if knowledge.file_index else 0.0
     for path in likely:
-        chance = 1.0 - found[path].apart
-        partners = sight.tree.partners(path) if sight.tree else ()
+        probability = 1.0 - scores[path].miss_probability
+        partners = knowledge.file_index.partners(path) if knowledge.file_index else ()
         for other in partners:
-            yield other, chance * often / len(partners), f"goes with {code(path)}"
-        changed = sight.past.changed(path)
-        if changed < TOGETHER_OFTEN:
+            yield other, probability * partner_share / len(partners), f"goes with {inline_code(path)}"
+        changed = knowledge.history.change_count(path)
+        if changed < MIN_COCHANGES:
             continue
-        for other, times in sight.past.together(path).items():
+        for other, times in knowledge.history.cochange_counts(path).items():
             share = times / (changed + 1)
-            if other not in partners and share >= TOGETHER_FROM and (sight.tree is None or other in sight.tree):
-                yield other, chance * share * TOGETHER, f"usually changed together with {code(path)}"
+            if (
+                other not in partners
+                and share >= MIN_COCHANGE_SHARE
+                and (knowledge.file_index is None or other in knowledge.file_index)
+            ):
+                yield other, probability * share * COCHANGE_WEIGHT, f"usually changed together with {inline_code(path)}"

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-MAX_TEXT = 20_000  # characters that are read of a text
+MAX_TEXT_LENGTH = 20_000  # characters that are read of a text
 MAX_WORDS = 300  # different words that are kept of one text
 
 _RUN = re.compile(r"[^\W_]+")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Words that occur in any text about software, whatever it is about.
-_EMPTY_WORDS = (
+_STOP_WORD_TEXT = (
     "about above add added adds after again all also and any are because been before being both but can cannot could "
     "did does done each else every file files first for from get gets goes had has have her here his how into its just "
     "last let lets like make makes many may more most must need needs never new not now off once one only other our "
@@ -21,35 +21,35 @@ _EMPTY_WORDS = (
     "with without would yet you your merge merged pull request branch main master commit change changes changed update "
     "updated"
 )
-_EMPTY = frozenset(_EMPTY_WORDS.split())
+_STOP_WORDS = frozenset(_STOP_WORD_TEXT.split())
 
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a text, each once; names in code are split into theirs (`compute_tax`, `computeTax`)."""
-    found: set[str] = set()
-    for word in _split(text[:MAX_TEXT]):
-        found.add(word)
-        if len(found) == MAX_WORDS:
+    words: set[str] = set()
+    for word in _split(text[:MAX_TEXT_LENGTH]):
+        words.add(word)
+        if len(words) == MAX_WORDS:
             break
-    return frozenset(found)
+    return frozenset(words)
 
 
 def _split(text: str) -> Iterator[str]:
     for run in _RUN.finditer(text):
-        yield from _in_run(run[0]) if len(run[0]) <= 100 else ()
+        yield from _run_words(run[0]) if len(run[0]) <= 100 else ()
 
 
 @lru_cache(maxsize=20_000)
-def _in_run(run: str) -> tuple[str, ...]:
+def _run_words(run: str) -> tuple[str, ...]:
     """Cached, because the paths of a large repository consist of few words."""
-    parts = [run] if run.islower() or run.isupper() else _HUMP.split(run)
-    return tuple(word for part in parts if (word := folded(part)))
+    parts = [run] if run.islower() or run.isupper() else _CAMEL_CASE.split(run)
+    return tuple(word for piece in parts if (word := normalize_word(piece)))
 
 
-def folded(part: str) -> str:
+def normalize_word(text: str) -> str:
     """The normalized form of a word: lower case, without a plural ending; empty for a stop word."""
-    word = part.lower()
-    if not 3 <= len(word) <= 40 or word.isdigit() or word in _EMPTY:
+    word = text.lower()
+    if not 3 <= len(word) <= 40 or word.isdigit() or word in _STOP_WORDS:
         return ""
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"

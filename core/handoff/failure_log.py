@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.text_safety.sanitize import mask_secrets, one_line, plain
+from core.text_safety.sanitize import mask_secrets, normalize_text, one_line
 
-MAX_LOG = 2_000_000  # characters read, the last ones: a failure ends its job
+MAX_LOG_LENGTH = 2_000_000  # characters read, the last ones: a failure ends its job
 MAX_LINES = 50_000  # read, likewise
-MAX_LINE = 500  # characters
+MAX_LINE_LENGTH = 500  # characters
 MAX_TESTS = 50
 
 
@@ -26,69 +26,69 @@ class LogExcerpt:
     tail: str
 
 
-def excerpt(log: str, max_lines: int = 60, max_chars: int = 6000) -> LogExcerpt:
+def extract_failure(log: str, max_lines: int = 60, max_chars: int = 6000) -> LogExcerpt:
     """Read the log of one GitHub Actions job (timestamps, `##[group]`, `##[error]`, colours), or any other.
 
     `tail` has at most `max_lines` lines and `max_chars` characters and ends where the failure was reported; a line is
     cut after `MAX_LINE` characters. Never raises; about 0.6 s were measured for `MAX_LOG` characters.
     """
-    lines = list(_lines("\n".join(log[-MAX_LOG:].rsplit("\n", MAX_LINES)[-MAX_LINES:])))
+    lines = list(_lines("\n".join(log[-MAX_LOG_LENGTH:].rsplit("\n", MAX_LINES)[-MAX_LINES:])))
     while lines and not lines[-1].text.strip():
         lines.pop()
     # After the last error comes only the clean-up of earlier steps.
-    last = max((n for n, line in enumerate(lines) if line.marker == "error"), default=len(lines) - 1)
-    kept = [line.text[:MAX_LINE] for line in lines[: last + 1]]
+    last_index = max((index for index, line in enumerate(lines) if line.marker == "error"), default=len(lines) - 1)
+    texts = [line.text[:MAX_LINE_LENGTH] for line in lines[: last_index + 1]]
     tail: list[str] = []
-    room = max_chars
-    for text in reversed(kept):
-        room -= len(text) + 1
-        if room < -1 or len(tail) == max_lines:
+    remaining = max_chars
+    for text in reversed(texts):
+        remaining -= len(text) + 1
+        if remaining < -1 or len(tail) == max_lines:
             break
         tail.append(text)
     return LogExcerpt(_first_error(lines), _failing_tests(lines), "\n".join(reversed(tail)).strip("\n"))
 
 
-_STAMP = re.compile(
+_TIMESTAMP = re.compile(
     r"^(?:[^\t]{1,200}\t[^\t]{1,200}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z ?", re.ASCII
 )
 _MARKER = re.compile(
     r"##\[(group|endgroup|error|warning|notice|command|section|debug)\]|::(error|warning|notice|group|endgroup|debug)"
     r"(?: [^\n:]{0,500})?::"
 )
-_SHOWN_AS = {"error": "Error: ", "warning": "Warning: ", "command": "$ ", "group": "> ", "section": "> "}
+_MARKER_PREFIX = {"error": "Error: ", "warning": "Warning: ", "command": "$ ", "group": "> ", "section": "> "}
 
 
-def _unstamped(line: str) -> str:
+def _strip_timestamp(line: str) -> str:
     # A progress bar rewrites its line with carriage returns; only the last version counts.
-    return _STAMP.sub("", line.lstrip("\ufeff"), count=1).rstrip("\r").rpartition("\r")[2]
+    return _TIMESTAMP.sub("", line.lstrip("\ufeff"), count=1).rstrip("\r").rpartition("\r")[2]
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _LogLine:
     text: str
     marker: str = ""
-    setup: bool = False  # the runner repeats the command and environment of a step: not its output
+    is_setup: bool = False  # the runner repeats the command and environment of a step: not its output
 
 
-def _lines(log: str) -> Iterator[_Line]:
+def _lines(log: str) -> Iterator[_LogLine]:
     # Secrets are masked in the whole text, since a private key spans lines, and without timestamps, which would break
     # it up.
-    stripped = (_unstamped(line) for line in log.split("\n"))
-    setup = False
-    for text in mask_secrets(plain("\n".join(stripped))).split("\n"):
+    stripped = (_strip_timestamp(line) for line in log.split("\n"))
+    is_setup = False
+    for text in mask_secrets(normalize_text("\n".join(stripped))).split("\n"):
         match = _MARKER.match(text)
         marker = (match[1] or match[2]) if match else ""
-        rest = text[match.end() :] if match else text
+        content = text[match.end() :] if match else text
         if marker == "group":
-            setup = rest.startswith("Run ")
+            is_setup = content.startswith("Run ")
         if marker in {"debug", "endgroup"}:
-            setup = setup and marker != "endgroup"
+            is_setup = is_setup and marker != "endgroup"
             continue
-        yield _Line((_SHOWN_AS.get(marker, "") + rest).rstrip(), marker, setup)
+        yield _LogLine((_MARKER_PREFIX.get(marker, "") + content).rstrip(), marker, is_setup)
 
 
 # How runners name a failing test: in the first group or, where its class comes after it, in `of` and `test`.
-_TESTS = tuple(
+_TEST_PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
         # pytest: the summary, and the running list of -v and of xdist
@@ -115,23 +115,23 @@ _TESTS = tuple(
 )
 
 
-def _failing_tests(lines: list[_Line]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+def _failing_tests(lines: list[_LogLine]) -> tuple[str, ...]:
+    tests: dict[str, None] = {}
     for line in lines:
-        text = "" if line.setup else line.text[: 2 * MAX_LINE]
-        match = next(filter(None, (pattern.match(text) for pattern in _TESTS)), None)
+        text = "" if line.is_setup else line.text[: 2 * MAX_LINE_LENGTH]
+        match = next(filter(None, (pattern.match(text) for pattern in _TEST_PATTERNS)), None)
         if match is None:
             continue
         names = match.groupdict()
         if not names:
-            found[one_line(match[1], 300)] = None
+            tests[one_line(match[1], 300)] = None
         elif names["of"].endswith(f".{names['test']}"):  # Python 3.11 and later repeat the method
-            found[one_line(names["of"], 300)] = None
+            tests[one_line(names["of"], 300)] = None
         else:
-            found[one_line(f"{names['of']}.{names['test']}", 300)] = None
-        if len(found) == MAX_TESTS:
+            tests[one_line(f"{names['of']}.{names['test']}", 300)] = None
+        if len(tests) == MAX_TESTS:
             break
-    return tuple(found)
+    return tuple(tests)
 
 
 _ERROR = re.compile(
@@ -148,19 +148,19 @@ _LOCATED = re.compile(
     r"[^\s:(]{1,300}(?::\d+|\(\d+)(?:[:,]\d+)?\)?: (?:fatal )?error\b"
     r"|.{1,200}: (?:command not found|No such file or directory)$"
 )
-_EMPTY = re.compile(r"error: (?:0|none|null|false)\b|\[ERROR\] *$|.*\b0 (?:errors|failures|failed)\b", re.IGNORECASE)
+_NO_ERROR = re.compile(r"error: (?:0|none|null|false)\b|\[ERROR\] *$|.*\b0 (?:errors|failures|failed)\b", re.IGNORECASE)
 _EXIT = re.compile(r"Error: (?:The process .{1,300} failed with exit code|Process completed with exit code) ")
 
 
-def _first_error(lines: list[_Line]) -> str | None:
+def _first_error(lines: list[_LogLine]) -> str | None:
     """The first line that names an error; the exit status of a process only if nothing else is known."""
-    exits: str | None = None
+    exit_line: str | None = None
     for line in lines:
-        text = line.text.strip()[:MAX_LINE]
-        if line.setup or not text or _EMPTY.match(text):
+        text = line.text.strip()[:MAX_LINE_LENGTH]
+        if line.is_setup or not text or _NO_ERROR.match(text):
             continue
         if _EXIT.match(text):
-            exits = exits or text
+            exit_line = exit_line or text
         elif line.marker == "error" or _ERROR.match(text) or _LOCATED.match(text):
             return re.sub(r"^E   +", "", text)
-    return exits
+    return exit_line

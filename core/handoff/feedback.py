@@ -34,7 +34,7 @@ class Feedback:
     key: str  # makes the comment appear once: `ci:<sha>`, `review:<id>`, `agent:<attempt>`, …
     title: str
     details: str  # Markdown, already cleaned, masked and bounded
-    at: datetime
+    created_at: datetime
     sha: str | None = None  # the rejected commit
     failed_checks: tuple[FailedCheck, ...] = ()
     comments: tuple[LineComment, ...] = ()  # of a review; `details` has them too

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.handoff.feedback import Feedback
-from core.intake.classifier import plan
+from core.intake.classifier import plan_steps
 from core.task.model import Attempt, Lease, Pull, Role, Task
 
 VERSION = 1
@@ -29,7 +29,7 @@ class DependencyResult:
     files: tuple[str, ...] = ()
 
 
-def built_on(reference: str, finished: bool | None, task: Task | None) -> DependencyResult:
+def dependency_result(reference: str, finished: bool | None, task: Task | None) -> DependencyResult:
     """The result of a dependency; `task` is the dependency if it is a task."""
     if task is None:
         return DependencyResult(reference, "unknown" if finished is None else "closed" if finished else "open")
@@ -39,14 +39,14 @@ def built_on(reference: str, finished: bool | None, task: Task | None) -> Depend
     return DependencyResult(reference, task.status.value, task.title, number, sha, files)
 
 
-def packet(
+def build_packet(
     task: Task,
     lease: Lease,
     base: str,
     sealed_at: str,
-    builds_on: Sequence[DependencyResult] = (),
+    dependencies: Sequence[DependencyResult] = (),
     *,
-    heard: bool = False,
+    reads_output: bool = False,
 ) -> dict[str, Any]:
     """The packet of one attempt, as plain JSON values; `heard` if the last message of the agent is read.
 
@@ -75,65 +75,76 @@ def packet(
         "goal": intake.goal,
         "criteria": [criterion.text for criterion in intake.criteria],
         "definition_of_done": [criterion.text for criterion in intake.definition_of_done],
-        "plan": {"kind": task.kind.value, "reason": task.kind_reason, "steps": list(plan(task.kind.value))},
+        "plan": {"kind": task.kind.value, "reason": task.kind_reason, "steps": list(plan_steps(task.kind.value))},
         "plan_text": _plan_text(task),
-        "required": list(task.required),
+        "required": list(task.required_capabilities),
         "preferred": list(intake.preferred),
         "files": list(intake.files),
-        "dependencies": _dependencies(task, builds_on),
+        "dependencies": _dependency_data(task, dependencies),
         "notes": intake.notes,
         "estimate": intake.estimate,
-        "pull_request": _pull(task, task.pull) if lease.role is Role.REVIEW and task.pull else None,
-        "history": [_attempt(task, attempt, base) for attempt in sorted(task.history, key=lambda a: a.number)],
-        "feedback": _feedback(task.last_feedback),
-        "report": _report(task, lease, base, heard=heard),
+        "pull_request": _pull_data(task, task.pull) if lease.role is Role.REVIEW and task.pull else None,
+        "history": [
+            _attempt_data(task, attempt, base) for attempt in sorted(task.history, key=lambda entry: entry.number)
+        ],
+        "feedback": _feedback_data(task.last_feedback),
+        "report": _report_data(task, lease, base, reads_output=reads_output),
     }
 
 
-def _report(task: Task, lease: Lease, base: str, *, heard: bool) -> dict[str, str]:
-    closing = f"Closes #{task.number}"
+def _report_data(task: Task, lease: Lease, base: str, *, reads_output: bool) -> dict[str, str]:
+    closing_line = f"Closes #{task.number}"
     match lease.role:
-        case Role.PLAN if heard:
-            how = (
+        case Role.PLAN if reads_output:
+            instructions = (
                 "End with a message that begins with `/plan` followed by your plan: all that follows is part of "
                 "it. Change nothing yourself, and open no pull request."
             )
         case Role.PLAN:
-            how = (
+            instructions = (
                 f"Comment on #{task.number} with `/plan` followed by your plan: all that follows in the comment is "
                 "part of it. Change nothing yourself."
             )
-        case Role.REVIEW if heard and task.pull:
-            how = (
+        case Role.REVIEW if reads_output and task.pull:
+            instructions = (
                 f"Review #{task.pull.number} and end with a message that begins with `/review approve`, or with "
                 "`/review changes` followed by the changes. Change nothing yourself, and open no pull request."
             )
         case Role.REVIEW:
-            where = f"#{task.pull.number}" if task.pull else f"#{task.number}"
-            how = (
-                f"Review {where} on GitHub: approve it, or request changes. Or comment there with `/review approve`, "
-                "or with `/review changes` followed by the changes. Change nothing yourself."
+            pull_reference = f"#{task.pull.number}" if task.pull else f"#{task.number}"
+            instructions = (
+                f"Review {pull_reference} on GitHub: approve it, or request changes. Or comment there with "
+                "`/review approve`, or with `/review changes` followed by the changes. Change nothing yourself."
             )
         case Role.IMPLEMENT:
-            how = f"Open a pull request from `{lease.branch}` into `{base}` whose description contains `{closing}`."
-    return {"how": how, "closing_line": closing}
+            instructions = (
+                f"Open a pull request from `{lease.branch}` into `{base}` whose description contains `{closing_line}`."
+            )
+    return {"how": instructions, "closing_line": closing_line}
 
 
 def _plan_text(task: Task) -> dict[str, Any] | None:
-    known = task.plan
-    if known is None:
+    task_plan = task.plan
+    if task_plan is None:
         return None
-    return {"text": known.text, "agent": known.agent, "attempt": known.attempt, "at": known.at.isoformat()}
+    return {
+        "text": task_plan.text,
+        "agent": task_plan.agent,
+        "attempt": task_plan.attempt,
+        "at": task_plan.created_at.isoformat(),
+    }
 
 
-def _dependencies(task: Task, builds_on: Sequence[DependencyResult]) -> list[dict[str, Any]]:
+def _dependency_data(task: Task, dependencies: Sequence[DependencyResult]) -> list[dict[str, Any]]:
     """All dependencies that count, with their results."""
-    known = {one.reference: one for one in builds_on}
-    found = [known.get(reference) or DependencyResult(reference, "unknown") for reference in task.depends_on]
-    return [{**asdict(one), "files": list(one.files)} for one in found]
+    results_by_reference = {result.reference: result for result in dependencies}
+    results = [
+        results_by_reference.get(reference) or DependencyResult(reference, "unknown") for reference in task.depends_on
+    ]
+    return [{**asdict(result), "files": list(result.files)} for result in results]
 
 
-def _pull(task: Task, pull: Pull) -> dict[str, Any]:
+def _pull_data(task: Task, pull: Pull) -> dict[str, Any]:
     """The pull request to review, by reference: a diff may be larger than any packet."""
     return {
         "number": pull.number,
@@ -145,16 +156,16 @@ def _pull(task: Task, pull: Pull) -> dict[str, Any]:
         "author": task.lease.agent if task.lease else pull.author.login,
         "checks": pull.checks.value,
         "files": list(pull.files),
-        "compare_url": _compare(task, pull.base, pull.head_sha),
+        "compare_url": _compare_url(task, pull.base, pull.head_sha),
     }
 
 
-def _compare(task: Task, base: str, head: str) -> str:
+def _compare_url(task: Task, base: str, head: str) -> str:
     return f"{task.url.rpartition('/issues/')[0]}/compare/{base}...{head}"
 
 
-def _attempt(task: Task, attempt: Attempt, base: str) -> dict[str, Any]:
-    work = attempt.role is Role.IMPLEMENT
+def _attempt_data(task: Task, attempt: Attempt, base: str) -> dict[str, Any]:
+    is_work = attempt.role is Role.IMPLEMENT
     return {
         "number": attempt.number,
         "agent": attempt.agent,
@@ -164,13 +175,13 @@ def _attempt(task: Task, attempt: Attempt, base: str) -> dict[str, Any]:
         "branch": attempt.branch,
         "pull_request": attempt.pull,
         "head_sha": attempt.head_sha,
-        "merges": attempt.merges,
-        "compare_url": _compare(task, base, attempt.head_sha or attempt.branch) if work else None,
-        "feedback": _feedback(attempt.feedback),
+        "merges": attempt.is_mergeable,
+        "compare_url": _compare_url(task, base, attempt.head_sha or attempt.branch) if is_work else None,
+        "feedback": _feedback_data(attempt.feedback),
     }
 
 
-def _feedback(feedback: Feedback | None) -> dict[str, Any] | None:
+def _feedback_data(feedback: Feedback | None) -> dict[str, Any] | None:
     if feedback is None:
         return None
     return {

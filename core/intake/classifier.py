@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Literal
 
 from core.intake.classifier_keywords import FUNCTIONAL, NON_FUNCTIONAL
-from core.text_safety.sanitize import defuse, one_line, plain
+from core.text_safety.sanitize import defuse, normalize_text, one_line
 
-Class = Literal["functional", "non-functional"]
+TaskClass = Literal["functional", "non-functional"]
 
 TITLE_FACTOR = 3  # a title says what a task is; its body also says how it came up
 MAX_BODY = 4_000  # characters; what a task is comes first
@@ -40,13 +40,13 @@ class ClassificationRules:
 class Classification:
     """The class of a task and one sentence that says why."""
 
-    kind: Class
+    kind: TaskClass
     reason: str
 
 
 DEFAULT_RULES = ClassificationRules(FUNCTIONAL, NON_FUNCTIONAL)
 
-_PLANS: dict[Class, tuple[str, ...]] = {
+_PLANS: dict[TaskClass, tuple[str, ...]] = {
     "functional": (
         "Red: write tests that state the acceptance criteria, and see them fail for the right reason.",
         "Green: write the simplest code that makes them pass, without weakening a test.",
@@ -61,7 +61,7 @@ _PLANS: dict[Class, tuple[str, ...]] = {
 }
 
 
-def plan(kind: Class) -> tuple[str, ...]:
+def plan_steps(kind: TaskClass) -> tuple[str, ...]:
     """The checklist that an agent receives for a task of this class, in order."""
     return _PLANS[kind]
 
@@ -73,48 +73,53 @@ def classify(title: str, body_text: str, rules: ClassificationRules = DEFAULT_RU
     whatever the task is. Headings are ignored in any case: one of the form's own is `Dependencies`. A tie, and a text
     without any known word, counts as functional: a test written first does no harm.
     """
-    head, body = plain(title[:1000]).lower(), plain(_HEADING.sub("", body_text[:MAX_BODY])).lower()
-    speaks: list[tuple[str, int]] = []
+    title_text, goal_text = (
+        normalize_text(title[:1000]).lower(),
+        normalize_text(_HEADING.sub("", body_text[:MAX_BODY])).lower(),
+    )
+    supporting: list[tuple[str, int]] = []
     against: list[tuple[str, int]] = []
-    for phrases, found in ((rules.functional, speaks), (rules.non_functional, against)):
-        for word, stem, pattern, weight in _compiled(phrases):
-            if stem not in head and stem not in body:
+    for phrases, matches in ((rules.functional, supporting), (rules.non_functional, against)):
+        for word, stem, pattern, weight in _compile_phrases(phrases):
+            if stem not in title_text and stem not in goal_text:
                 continue  # much cheaper than the pattern, and true of almost all words
-            times = TITLE_FACTOR * bool(pattern.search(head)) + bool(pattern.search(body))
-            if times:
-                found.append((word, weight * times))
-    functional, other = sum(score for _, score in speaks), sum(score for _, score in against)
-    if not speaks and not against:
+            factor = TITLE_FACTOR * bool(pattern.search(title_text)) + bool(pattern.search(goal_text))
+            if factor:
+                matches.append((word, weight * factor))
+    functional, non_functional = sum(score for _, score in supporting), sum(score for _, score in against)
+    if not supporting and not against:
         return Classification("functional", "Functional, because no keyword says otherwise.")
-    if functional >= other:
-        return Classification("functional", _reason("Functional", speaks, functional, against, other))
-    return Classification("non-functional", _reason("Non-functional", against, other, speaks, functional))
+    if functional >= non_functional:
+        return Classification("functional", _reason("Functional", supporting, functional, against, non_functional))
+    return Classification("non-functional", _reason("Non-functional", against, non_functional, supporting, functional))
 
 
-def _reason(name: str, winners: list[tuple[str, int]], score: int, losers: list[tuple[str, int]], other: int) -> str:
-    against = f"; against: {_listed(losers)} (weight {other})" if losers else ""
-    return f"{name}, because of {_listed(winners)} (weight {score}){against}."
+def _reason(
+    name: str, winners: list[tuple[str, int]], score: int, losers: list[tuple[str, int]], losing_score: int
+) -> str:
+    counter_evidence = f"; against: {_format_words(losers)} (weight {losing_score})" if losers else ""
+    return f"{name}, because of {_format_words(winners)} (weight {score}){counter_evidence}."
 
 
-def _listed(found: Iterable[tuple[str, int]]) -> str:
+def _format_words(matches: Iterable[tuple[str, int]]) -> str:
     """The five weightiest words."""
-    best = sorted(found, key=lambda entry: (-entry[1], entry[0]))[:5]
+    best = sorted(matches, key=lambda entry: (-entry[1], entry[0]))[:5]
     return ", ".join(f"“{defuse(one_line(word, 40))}”" for word, _ in best)
 
 
-def _letters(word: str) -> str:
+def _word_pattern(word: str) -> str:
     start, end = r"\w+" * word.startswith("*"), r"\w*" * word.endswith("*")
     return start + re.escape(word.strip("*")) + end
 
 
 @lru_cache(maxsize=64)
-def _compiled(phrases: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str], int], ...]:
+def _compile_phrases(phrases: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str], int], ...]:
     compiled: list[tuple[str, str, re.Pattern[str], int]] = []
     for phrase in phrases:
         text, _, weight = phrase.partition("^")
         words = [word for word in text.lower().split() if word.strip("*")]
         if words:
-            inner = r"\s+".join(_letters(word) for word in words)
+            inner = r"\s+".join(_word_pattern(word) for word in words)
             pattern = re.compile(rf"(?<![\w-]){inner}(?![\w-])")
             stem = max((word.strip("*") for word in words), key=len)
             compiled.append((text.strip(), stem, pattern, int(weight[:4]) if weight.isdecimal() else DEFAULT_WEIGHT))

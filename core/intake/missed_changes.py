@@ -10,7 +10,7 @@ from core.audit.events import Event, EventType
 from core.task.actor import Actor
 from core.task.model import Flag
 
-SKEW = timedelta(seconds=5)  # GitHub's clock and ours may differ by this much
+CLOCK_SKEW = timedelta(seconds=5)  # GitHub's clock and ours may differ by this much
 _SECOND = timedelta(seconds=1)  # GitHub's clock ticks in seconds
 
 
@@ -23,48 +23,48 @@ class LabelChange:
     """
 
     actor: Actor
-    at: datetime
+    occurred_at: datetime
     label: str = ""
     added: bool = False
     can_write: bool = False
 
 
-def missed_changes(deeds: Sequence[LabelChange], trail: Sequence[Event]) -> tuple[LabelChange, ...]:
+def missed_changes(label_changes: Sequence[LabelChange], events: Sequence[Event]) -> tuple[LabelChange, ...]:
     """The changes that the task's audit log does not have and that no later change supersedes.
 
     `trail` is the end of the task's audit log, from the time of the first change. The rules check later instructions
     when they apply a change (`core.commands.ordering`).
     """
-    told = [event for event in trail if event.type is EventType.INSTRUCTION]
-    news = []
-    for deed in deeds:
-        known = next((event for event in told if _tells(event, deed)), None)
-        if known is not None:
-            told.remove(known)  # each event matches one change: the same change may happen again
-        elif not any(_overtakes(event, deed) for event in trail):
-            news.append(deed)
-    return tuple(news)
+    recorded = [event for event in events if event.type is EventType.INSTRUCTION]
+    missed = []
+    for change in label_changes:
+        match = next((event for event in recorded if _records(event, change)), None)
+        if match is not None:
+            recorded.remove(match)  # each event matches one change: the same change may happen again
+        elif not any(_supersedes(event, change) for event in events):
+            missed.append(change)
+    return tuple(missed)
 
 
-def superseded(deed: LabelChange, trail: Sequence[Event]) -> bool:
+def superseded(change: LabelChange, events: Sequence[Event]) -> bool:
     """Whether the event is late: the change was already found, or the bot has added the label since."""
-    since = [event for event in trail if event.occurred_at >= deed.at + _SECOND]
-    found = any(event.type is EventType.INSTRUCTION and _tells(event, deed) for event in since)
-    return found or any(_overtakes(event, deed) for event in since)
+    later_events = [event for event in events if event.occurred_at >= change.occurred_at + _SECOND]
+    is_recorded = any(event.type is EventType.INSTRUCTION and _records(event, change) for event in later_events)
+    return is_recorded or any(_supersedes(event, change) for event in later_events)
 
 
-def _tells(event: Event, deed: LabelChange) -> bool:
-    said = (event.actor, str(event.payload.get("label", "")).casefold(), event.payload.get("added"))
-    same = said == (deed.actor.login, deed.label.casefold(), deed.added)
-    return same and event.occurred_at >= deed.at - SKEW
+def _records(event: Event, change: LabelChange) -> bool:
+    recorded = (event.actor, str(event.payload.get("label", "")).casefold(), event.payload.get("added"))
+    is_same = recorded == (change.actor.login, change.label.casefold(), change.added)
+    return is_same and event.occurred_at >= change.occurred_at - CLOCK_SKEW
 
 
-def _overtakes(event: Event, deed: LabelChange) -> bool:
+def _supersedes(event: Event, change: LabelChange) -> bool:
     """Whether the bot has added the label again since, for another reason."""
-    if not deed.label or event.occurred_at < deed.at + _SECOND:
+    if not change.label or event.occurred_at < change.occurred_at + _SECOND:
         return False
-    label = deed.label.casefold()
+    label = change.label.casefold()
     if label in set(Flag) - {Flag.BLOCKED}:  # for all others the task knows the last instruction
-        was, now = event.changes.get("flags", (None, None))
-        return label in (now or ()) and label not in (was or ())
+        flags_before, flags_after = event.changes.get("flags", (None, None))
+        return label in (flags_after or ()) and label not in (flags_before or ())
     return False

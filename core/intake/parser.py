@@ -11,19 +11,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.intake.references import REFERENCE, referred
+from core.intake.references import REFERENCE, parse_reference
 from core.text_safety.markdown import ListItem, Section, prose, sections
-from core.text_safety.sanitize import clean, cut, defuse, one_line, plain
+from core.text_safety.sanitize import clean, defuse, normalize_text, one_line, truncate
 
 MAX_GOAL = 20_000  # characters
 MAX_NOTES = 20_000
 MAX_CRITERIA = 100
-MAX_CRITERION = 1_000  # characters
+MAX_CRITERION_LENGTH = 1_000  # characters
 MAX_CAPABILITIES = 20
-MAX_CAPABILITY = 50  # characters, as many as a label takes
+MAX_CAPABILITY_LENGTH = 50  # characters, as many as a label takes
 MAX_DEPENDENCIES = 50
 MAX_FILES = 200
-MAX_FILE = 300  # characters
+MAX_FILE_LENGTH = 300  # characters
 MAX_ESTIMATE = 100
 MAX_PROBLEMS = 20
 
@@ -73,44 +73,44 @@ _HEADINGS = {
     "affected areas, areas, files and areas, files and components, components affected, files to change",
     "estimate": "estimate, estimated effort, effort, size, estimation, time estimate",
 }
-_FIELD_OF = {name: field for field, names in _HEADINGS.items() for name in names.split(", ")}
-_NOTHING = {"", "no response", "none", "n a", "na", "nothing", "nil", "tbd", "todo"}
+_FIELD_BY_HEADING = {name: field for field, names in _HEADINGS.items() for name in names.split(", ")}
+_EMPTY_ANSWERS = {"", "no response", "none", "n a", "na", "nothing", "nil", "tbd", "todo"}
 
 
-def parse(body: str | None) -> ParsedIssue:
+def parse_issue(body: str | None) -> ParsedIssue:
     """Read the body of an issue. Never raises; costs about one millisecond per kilobyte."""
     text = clean(body or "")
-    fields, notes = _fields(text)
+    fields, notes = _split_fields(text)
     problems: list[str] = []
-    required = _capabilities(fields["required"], "Required capabilities", problems)
-    preferred = _capabilities(fields["preferred"], "Preferred capabilities", problems)
-    files, areas = _files(fields["files"], problems)
+    required = _read_capabilities(fields["required"], "Required capabilities", problems)
+    preferred = _read_capabilities(fields["preferred"], "Preferred capabilities", problems)
+    files, areas = _read_files(fields["files"], problems)
     if areas:
         notes.append("Areas affected: " + ", ".join(areas))
     return ParsedIssue(
-        goal=_text(_answer(fields["goal"]), MAX_GOAL, "Goal", problems),
-        criteria=_criteria(fields["criteria"], "Acceptance criteria", problems),
-        definition_of_done=_criteria(fields["done"], "Definition of done", problems),
-        priority=_priority(fields["priority"], problems),
+        goal=_limit_text(_field_text(fields["goal"]), MAX_GOAL, "Goal", problems),
+        criteria=_read_criteria(fields["criteria"], "Acceptance criteria", problems),
+        definition_of_done=_read_criteria(fields["done"], "Definition of done", problems),
+        priority=_read_priority(fields["priority"], problems),
         required=required,
         preferred=tuple(name for name in preferred if name not in required),
-        dependencies=_dependencies(text, fields["dependencies"], problems),
+        dependencies=_read_dependencies(text, fields["dependencies"], problems),
         files=files,
-        estimate=one_line(_answer(fields["estimate"]), MAX_ESTIMATE) or None,
-        notes=_text("\n\n".join(notes), MAX_NOTES, "The rest of the text", problems),
+        estimate=one_line(_field_text(fields["estimate"]), MAX_ESTIMATE) or None,
+        notes=_limit_text("\n\n".join(notes), MAX_NOTES, "The rest of the text", problems),
         problems=tuple(problems[:MAX_PROBLEMS]),
     )
 
 
-def field_of(heading: str) -> str | None:
+def field_for_heading(heading: str) -> str | None:
     """The field of this heading; None if it is unknown."""
-    return _FIELD_OF.get(re.sub(r"^\d+ ", "", _folded(heading)))
+    return _FIELD_BY_HEADING.get(re.sub(r"^\d+ ", "", _normalize(heading)))
 
 
-def left_out(body: str | None) -> frozenset[str]:
+def missing_fields(body: str | None) -> frozenset[str]:
     """The fields about which the text says nothing: without heading, or with nothing below it."""
-    fields, _ = _fields(clean(body or ""))
-    return frozenset(field for field, parts in fields.items() if not _answer(parts))
+    fields, _ = _split_fields(clean(body or ""))
+    return frozenset(field for field, parts in fields.items() if not _field_text(parts))
 
 
 def fingerprint(title: str, intake: ParsedIssue) -> str:
@@ -118,21 +118,21 @@ def fingerprint(title: str, intake: ParsedIssue) -> str:
 
     Two tasks with the same fingerprint ask for the same thing.
     """
-    return hashlib.sha256(f"{_folded(title)}\n{_folded(intake.goal)}".encode()).hexdigest()
+    return hashlib.sha256(f"{_normalize(title)}\n{_normalize(intake.goal)}".encode()).hexdigest()
 
 
-def _folded(text: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", plain(text)).casefold()))
+def _normalize(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", normalize_text(text)).casefold()))
 
 
-def _fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
+def _split_fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
     """The sections of each field, and the rest."""
     fields: dict[str, list[Section]] = {field: [] for field in _HEADINGS}
     notes: list[str] = []
     current: tuple[str, int] | None = None
-    preamble, *rest = sections(text)
-    for section in rest:
-        field = field_of(section.heading)
+    preamble, *other_sections = sections(text)
+    for section in other_sections:
+        field = field_for_heading(section.heading)
         if field:
             current = (field, section.level)
         elif current and section.level > current[1]:
@@ -146,93 +146,94 @@ def _fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
             continue
         fields[current[0]].append(section)
     if preamble.source:
-        if _answer(fields["goal"]):
+        if _field_text(fields["goal"]):
             notes.insert(0, preamble.source)
         else:  # an issue often describes its subject before the first heading
             fields["goal"] = [preamble]
     return fields, notes
 
 
-def _answer(parts: Iterable[Section]) -> str:
+def _field_text(parts: Iterable[Section]) -> str:
     """The text of a field; empty if it says in some way that there is nothing to say."""
-    return "\n\n".join(part.source for part in parts if _folded(part.source) not in _NOTHING).strip()
+    return "\n\n".join(part.source for part in parts if _normalize(part.source) not in _EMPTY_ANSWERS).strip()
 
 
-def _text(text: str, limit: int, name: str, problems: list[str]) -> str:
+def _limit_text(text: str, limit: int, name: str, problems: list[str]) -> str:
     if len(text) > limit:
         problems.append(f"{name} is longer than {limit} characters, so the end was left out: shorten it.")
-    return cut(text, limit)
+    return truncate(text, limit)
 
 
-def _criteria(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[AcceptanceCriterion, ...]:
-    items = [item for part in parts for item in part.items if _folded(item.text) not in _NOTHING]
+def _read_criteria(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[AcceptanceCriterion, ...]:
+    items = [item for part in parts for item in part.items if _normalize(item.text) not in _EMPTY_ANSWERS]
     # Plain items below a checklist explain it; they could never be ticked.
-    chosen: list[ListItem] = [item for item in items if item.ticked is not None]
-    chosen = chosen or [item for item in items if item.depth == 0]
-    if len(chosen) > MAX_CRITERIA:
-        problems.append(f"{name} has {len(chosen)} items, more than {MAX_CRITERIA}: split the task.")
-    if any(len(item.text) > MAX_CRITERION for item in chosen):
-        problems.append(f"{name} has an item longer than {MAX_CRITERION} characters: shorten it.")
+    selected: list[ListItem] = [item for item in items if item.ticked is not None]
+    selected = selected or [item for item in items if item.depth == 0]
+    if len(selected) > MAX_CRITERIA:
+        problems.append(f"{name} has {len(selected)} items, more than {MAX_CRITERIA}: split the task.")
+    if any(len(item.text) > MAX_CRITERION_LENGTH for item in selected):
+        problems.append(f"{name} has an item longer than {MAX_CRITERION_LENGTH} characters: shorten it.")
     return tuple(
-        AcceptanceCriterion(one_line(item.text, MAX_CRITERION), bool(item.ticked)) for item in chosen[:MAX_CRITERIA]
+        AcceptanceCriterion(one_line(item.text, MAX_CRITERION_LENGTH), bool(item.ticked))
+        for item in selected[:MAX_CRITERIA]
     )
 
 
-def _priority(parts: Iterable[Section], problems: list[str]) -> str | None:
-    answer = _answer(parts)
-    found = re.search(r"\bP([0-9]+)\b", answer, re.IGNORECASE)
-    if found and found[1] in {"0", "1", "2"}:
-        return f"P{found[1]}"
+def _read_priority(parts: Iterable[Section], problems: list[str]) -> str | None:
+    answer = _field_text(parts)
+    match = re.search(r"\bP([0-9]+)\b", answer, re.IGNORECASE)
+    if match and match[1] in {"0", "1", "2"}:
+        return f"P{match[1]}"
     if answer:
-        problems.append(f"The priority {_quoted(answer)} is unknown: choose P0, P1 or P2.")
+        problems.append(f"The priority {_quote(answer)} is unknown: choose P0, P1 or P2.")
     return None
 
 
-_MARKER = re.compile(r"^(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\](?:[ \t]+|$))?")
+_LIST_MARKER = re.compile(r"^(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\](?:[ \t]+|$))?")
 
 
-def _entries(parts: Iterable[Section]) -> Iterator[str]:
+def _list_entries(parts: Iterable[Section]) -> Iterator[str]:
     """The entries of a list that is written with commas, on lines of their own or with bullets."""
-    for line in _answer(parts).split("\n"):
-        content = _MARKER.sub("", line.strip())
+    for line in _field_text(parts).split("\n"):
+        content = _LIST_MARKER.sub("", line.strip())
         if content.startswith(("```", "~~~", "#")):
             continue
         # A path in backticks ends at the second one; what follows explains it.
         spans = re.findall(r"`([^`]+)`", content)
         for entry in spans or re.split(r"[,;]", content):
-            if _folded(entry) not in _NOTHING or re.search(r"[*/]", entry):
+            if _normalize(entry) not in _EMPTY_ANSWERS or re.search(r"[*/]", entry):
                 yield entry.strip()
 
 
 _CAPABILITY = re.compile(r"[a-z0-9][a-z0-9+#._-]*")
 
 
-def _capabilities(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[str, ...]:
-    good: set[str] = set()
-    for entry in _entries(parts):
+def _read_capabilities(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[str, ...]:
+    accepted: set[str] = set()
+    for entry in _list_entries(parts):
         word = entry.lower()
-        if _CAPABILITY.fullmatch(word) and len(word) <= MAX_CAPABILITY:
-            good.add(word)
+        if _CAPABILITY.fullmatch(word) and len(word) <= MAX_CAPABILITY_LENGTH:
+            accepted.add(word)
         else:
             problems.append(
-                f"{name}: {_quoted(entry)} is not a capability. Write single words such as `python` or "
+                f"{name}: {_quote(entry)} is not a capability. Write single words such as `python` or "
                 "`machine-learning` (letters, digits and + # . _ -), separated by commas."
             )
-    if len(good) > MAX_CAPABILITIES:
-        problems.append(f"{name} names {len(good)}, more than {MAX_CAPABILITIES}: remove some.")
-    return tuple(sorted(good)[:MAX_CAPABILITIES])
+    if len(accepted) > MAX_CAPABILITIES:
+        problems.append(f"{name} names {len(accepted)}, more than {MAX_CAPABILITIES}: remove some.")
+    return tuple(sorted(accepted)[:MAX_CAPABILITIES])
 
 
-def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _read_files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Paths and patterns, and the areas described in words."""
     files: dict[str, None] = {}
     areas: dict[str, None] = {}
-    for entry in _entries(parts):
+    for entry in _list_entries(parts):
         path = re.sub(r"^(?:\./)+", "", re.sub(r"/{2,}", "/", entry))
         segments = path.split("/")
-        wrong = (
+        problem = (
             "is too long for a path"
-            if len(path) > MAX_FILE
+            if len(path) > MAX_FILE_LENGTH
             else "is a web address; give the path inside the repository"
             if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE)
             else "is not relative; paths start at the top of the repository, without `/`, `~` or a drive"
@@ -243,10 +244,10 @@ def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ..
             if re.search(r"[\\<>|\"\x00-\x1f]", path)
             else ""
         )
-        if wrong:
-            problems.append(f"Files or areas affected: {_quoted(entry)} {wrong}.")
+        if problem:
+            problems.append(f"Files or areas affected: {_quote(entry)} {problem}.")
         elif re.search(r"\s", path) and not re.search(r"[/*]|\.\w{1,5}$", path):
-            areas[one_line(path, MAX_FILE)] = None
+            areas[one_line(path, MAX_FILE_LENGTH)] = None
         elif path:
             files[path] = None
     if len(files) > MAX_FILES:
@@ -255,50 +256,50 @@ def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ..
 
 
 # "does not depend on" and similar say the opposite.
-_LEAD = re.compile(
+_DEPENDENCY_KEYWORD = re.compile(
     r"(?<!not )(?<!n[\'\u2019]t )(?<!no longer )(?<!never )"
     r"\b(?:(?:depends?|depending|dependent)[ \t]{1,9}(?:up)?on|blocked[ \t]{1,9}by)\b[ \t]{0,9}:?",
     re.IGNORECASE,
 )
-_BETWEEN = re.compile(r"[ \t]*(?:,|;|&|\band\b|\+)?[ \t]*(?:\band\b)?[ \t]*", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[ \t]*(?:,|;|&|\band\b|\+)?[ \t]*(?:\band\b)?[ \t]*", re.IGNORECASE)
 
 
-def _dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple[DependencyReference, ...]:
-    found: dict[DependencyReference, None] = {}
-    answer = _answer(parts)
-    named = [DependencyReference(*referred(match)) for match in REFERENCE.finditer(prose(answer))]
-    if answer and not named and not re.match(r"no(?:ne|thing)?\b", _folded(answer)):
+def _read_dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple[DependencyReference, ...]:
+    dependencies: dict[DependencyReference, None] = {}
+    answer = _field_text(parts)
+    explicit = [DependencyReference(*parse_reference(match)) for match in REFERENCE.finditer(prose(answer))]
+    if answer and not explicit and not re.match(r"no(?:ne|thing)?\b", _normalize(answer)):
         problems.append(
-            f"Dependencies: {_quoted(answer)} is not an issue. Write the numbers, such as `#12, acme/shop#3`."
+            f"Dependencies: {_quote(answer)} is not an issue. Write the numbers, such as `#12, acme/shop#3`."
         )
-    for dependency in [*named, *_led(prose(text))]:
-        found[dependency] = None
-    if len(found) > MAX_DEPENDENCIES:
+    for dependency in [*explicit, *_keyword_references(prose(text))]:
+        dependencies[dependency] = None
+    if len(dependencies) > MAX_DEPENDENCIES:
         problems.append(f"More than {MAX_DEPENDENCIES} dependencies are named: split the task.")
-    return tuple(found)[:MAX_DEPENDENCIES]
+    return tuple(dependencies)[:MAX_DEPENDENCIES]
 
 
-def _led(text: str) -> Iterator[DependencyReference]:
+def _keyword_references(text: str) -> Iterator[DependencyReference]:
     """References after `depends on` or `blocked by`: on the same line, or one a line in the list below it."""
-    for lead in _LEAD.finditer(text):
-        at = lead.end()
-        same_line = REFERENCE.match(text, _skip(text, at))
-        while match := REFERENCE.match(text, _skip(text, at)):
-            yield DependencyReference(*referred(match))
-            at = match.end()
-        if not same_line and text[at : at + 1] == "\n" and lead[0].endswith(":"):
-            for line in text[at + 1 :].split("\n", MAX_DEPENDENCIES)[:MAX_DEPENDENCIES]:
+    for keyword in _DEPENDENCY_KEYWORD.finditer(text):
+        position = keyword.end()
+        same_line = REFERENCE.match(text, _skip_separator(text, position))
+        while match := REFERENCE.match(text, _skip_separator(text, position)):
+            yield DependencyReference(*parse_reference(match))
+            position = match.end()
+        if not same_line and text[position : position + 1] == "\n" and keyword[0].endswith(":"):
+            for line in text[position + 1 :].split("\n", MAX_DEPENDENCIES)[:MAX_DEPENDENCIES]:
                 match = REFERENCE.match(line.strip())
                 if match is None:
                     break
-                yield DependencyReference(*referred(match))
+                yield DependencyReference(*parse_reference(match))
 
 
-def _skip(text: str, at: int) -> int:
-    between = _BETWEEN.match(text, at)
-    return between.end() if between else at
+def _skip_separator(text: str, position: int) -> int:
+    match = _SEPARATOR.match(text, position)
+    return match.end() if match else position
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """The author's words inside a sentence of the bot, short and without any effect."""
     return f"“{defuse(one_line(text, 60))}”"

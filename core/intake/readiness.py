@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from config.problems import nearest_word, quote
-from core.assignment.queue import Graph, cycle_through
+from core.assignment.queue import Graph, shortest_cycle
 from core.task.dependencies import Source
 from core.task.model import Task
 
@@ -20,68 +20,70 @@ class ReadinessInputs:
     graph: Graph[str] = field(default_factory=dict)
     # Reference (`#12`, `owner/repo#3`) → finished? None: the issue does not exist.
     dependencies: Mapping[str, bool | None] = field(default_factory=dict)
-    twins: Collection[int] = ()  # older open tasks with the same fingerprint
+    duplicates: Collection[int] = ()  # older open tasks with the same fingerprint
     sources: Mapping[str, Source] = field(default_factory=dict)  # the source of each dependency, including lifted ones
 
 
-def missing(task: Task, around: ReadinessInputs) -> tuple[str, ...]:
+def readiness_problems(task: Task, inputs: ReadinessInputs) -> tuple[str, ...]:
     """One sentence for each thing that the task lacks to be ready; empty if it is ready."""
     intake = task.intake
-    gaps: list[str] = list(intake.problems)
+    problems: list[str] = list(intake.problems)
     if not task.issue_open:
-        gaps.append("The issue is closed: reopen it.")
+        problems.append("The issue is closed: reopen it.")
     if not intake.goal:
-        gaps.append("It has no goal: write under a heading `Goal` what the task must achieve.")
+        problems.append("It has no goal: write under a heading `Goal` what the task must achieve.")
     if not intake.criteria:
-        gaps.append(
+        problems.append(
             "It has no acceptance criteria: add a heading `Acceptance criteria` with at least one line `- [ ] …`."
         )
-    gaps += unknown_capabilities(task.required, around.capabilities)
-    gaps += [
+    problems += unknown_capabilities(task.required_capabilities, inputs.capabilities)
+    problems += [
         f"It depends on {reference}, which does not exist."
-        for reference, finished in sorted(around.dependencies.items())
+        for reference, finished in sorted(inputs.dependencies.items())
         if finished is None
     ]
-    me = f"#{task.number}"
-    cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
+    own_reference = f"#{task.number}"
+    cycle = shortest_cycle({**inputs.graph, own_reference: tuple(inputs.dependencies)}, own_reference)
     if len(cycle) == 1:
-        gaps.append(f"It depends on itself: remove `{me}` from its dependencies.")
+        problems.append(f"It depends on itself: remove `{own_reference}` from its dependencies.")
     elif cycle:
         path = " → ".join((*cycle, cycle[0]))
-        gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
-    if twins := duplicates_of(task, around):
-        gaps.append(twin_gap(twins))
+        problems.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
+    if duplicates := duplicates_of(task, inputs):
+        problems.append(duplicate_problem(duplicates))
     if task.approved_digest != task.text_digest:
-        gaps.append(
+        problems.append(
             "Its text is by a person without write access: a maintainer must read it and approve it with `/ready`."
         )
-    return tuple(gaps)
+    return tuple(problems)
 
 
-def duplicates_of(task: Task, around: ReadinessInputs) -> set[int]:
+def duplicates_of(task: Task, inputs: ReadinessInputs) -> set[int]:
     """The older open duplicates, except one that a person made this task wait for, and so knows."""
-    behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
-    return set(around.twins) - behind
+    blockers = {int(task.hold.blocker[1:])} if task.hold and task.hold.blocker and not task.hold.is_forecast else set()
+    return set(inputs.duplicates) - blockers
 
 
-def twin_gap(twins: Collection[int]) -> str:
+def duplicate_problem(duplicates: Collection[int]) -> str:
     """What is missing while these duplicates are open."""
-    return f"It is a duplicate of {_numbers(twins)}: close one of them, or describe how they differ."
+    return f"It is a duplicate of {_format_numbers(duplicates)}: close one of them, or describe how they differ."
 
 
-def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tuple[str, ...]:
+def unknown_capabilities(names: Collection[str], available: Collection[str]) -> tuple[str, ...]:
     """What to say about capabilities that no agent has: the nearest name, or all names if none is near."""
-    told, strange = [], []
-    for name in sorted(set(names) - set(known)):
-        if near := nearest_word(name, known):
-            told.append(f"No agent has {quote(name)}. Did you mean `{near}`?")
+    problems, unknown = [], []
+    for name in sorted(set(names) - set(available)):
+        if suggestion := nearest_word(name, available):
+            problems.append(f"No agent has {quote(name)}. Did you mean `{suggestion}`?")
         else:
-            strange.append(quote(name))
-    if strange:
-        there = ", ".join(f"`{name}`" for name in sorted(known)) or "none at all"
-        told.append(f"No agent has {' or '.join(strange)}; the capabilities of this repository's agents are {there}.")
-    return tuple(told)
+            unknown.append(quote(name))
+    if unknown:
+        available_text = ", ".join(f"`{name}`" for name in sorted(available)) or "none at all"
+        problems.append(
+            f"No agent has {' or '.join(unknown)}; the capabilities of this repository's agents are {available_text}."
+        )
+    return tuple(problems)
 
 
-def _numbers(numbers: Collection[int]) -> str:
-    return ", ".join(f"#{n}" for n in sorted(numbers))
+def _format_numbers(numbers: Collection[int]) -> str:
+    return ", ".join(f"#{number}" for number in sorted(numbers))

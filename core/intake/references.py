@@ -19,16 +19,16 @@ _KEYWORD = re.compile(
 _BRANCH = re.compile(r"(?:refs/heads/)?task/([1-9][0-9]{0,8})-([1-9][0-9]{0,5})")
 
 
-def referred(match: re.Match[str]) -> tuple[str | None, int]:
+def parse_reference(match: re.Match[str]) -> tuple[str | None, int]:
     """The repository (None: the text's own) and number of a match of `REFERENCE`."""
     return match["site"] or match["repository"], int(match["path"] or match["number"])
 
 
-def references_in(argument: str) -> tuple[tuple[str, ...], str]:
+def find_issue_references(argument: str) -> tuple[tuple[str, ...], str]:
     """The issues that an argument names, as `#12` or `owner/repo#3`, each once; and what else is in it, in one line."""
-    found = [referred(match) for match in REFERENCE.finditer(argument)]
-    rest = " ".join(re.sub(r"[\s,;&]+|\band\b", " ", REFERENCE.sub(" ", argument)).split())
-    return tuple(dict.fromkeys(f"{repository or ''}#{number}" for repository, number in found)), rest
+    references = [parse_reference(match) for match in REFERENCE.finditer(argument)]
+    other_text = " ".join(re.sub(r"[\s,;&]+|\band\b", " ", REFERENCE.sub(" ", argument)).split())
+    return tuple(dict.fromkeys(f"{repository or ''}#{number}" for repository, number in references)), other_text
 
 
 def closing_references(text: str, repository: str, server: str = "https://github.com") -> tuple[int, ...]:
@@ -37,16 +37,16 @@ def closing_references(text: str, repository: str, server: str = "https://github
     GitHub's rule: one keyword for each reference, so `fixes #1, #2` closes #1 alone; a reference without a
     keyword closes nothing. Code, quotes, comments and struck-out text do not count. In order, each once.
     """
-    words = prose(clean(text))
-    found: dict[int, None] = {}
-    for keyword in _KEYWORD.finditer(words):
-        match = REFERENCE.match(words, keyword.end())
+    prose_text = prose(clean(text))
+    numbers: dict[int, None] = {}
+    for keyword in _KEYWORD.finditer(prose_text):
+        match = REFERENCE.match(prose_text, keyword.end())
         if match is None or (match["server"] or server).lower() != server.lower().rstrip("/"):
             continue
-        owner_repo, number = referred(match)
+        owner_repo, number = parse_reference(match)
         if owner_repo is None or owner_repo.lower() == repository.lower():
-            found[number] = None
-    return tuple(found)
+            numbers[number] = None
+    return tuple(numbers)
 
 
 def branch_name(number: int, attempt: int) -> str:

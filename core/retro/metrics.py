@@ -15,8 +15,8 @@ from statistics import median
 from core.audit.events import ASSIGNMENTS, Event, EventType
 from core.task.model import Role
 
-LATE = ("branches", "base")  # kinds of conflicts that were found when the work existed
-_LOST = ("silent", "unavailable")  # outcomes caused by the agent and not by its work
+LATE_KINDS = ("branches", "base")  # kinds of conflicts that were found when the work existed
+_AGENT_FAILURES = ("silent", "unavailable")  # outcomes caused by the agent and not by its work
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +34,41 @@ class TaskMetrics:
     done_at: datetime
     ready_at: datetime | None = None  # when it was first ready
     assigned_at: datetime | None = None  # when it was first assigned
-    handed_in_at: datetime | None = None  # when its pull request first was ready for review
+    pull_opened_at: datetime | None = None  # when its pull request first was ready for review
     attempts: int = 0
     rework: int = 0
     failovers: int = 0
-    taken_back: int = 0
-    foreseen: int = 0  # conflicts that were found before any work was lost
+    released: int = 0
+    early_conflicts: int = 0  # conflicts that were found before any work was lost
     conflicts: int = 0  # conflicts of finished work, with the base or with other work
-    called: int = 0  # how often a person was notified
+    escalations: int = 0  # how often a person was notified
     agents: tuple[str, ...] = ()  # that took part, without people, in order
     files: tuple[str, ...] = ()  # files in conflict
 
     @property
-    def lead(self) -> timedelta:
+    def lead_time(self) -> timedelta:
         """Lead time: from creation to end."""
         return self.done_at - self.created_at
 
     @property
-    def cycle(self) -> timedelta | None:
+    def cycle_time(self) -> timedelta | None:
         """Cycle time: from the first assignment to its end; None if it was never assigned."""
         return self.done_at - self.assigned_at if self.assigned_at else None
 
     @property
-    def unready(self) -> timedelta:
+    def time_to_ready(self) -> timedelta:
         """How long it took to become ready."""
         return (self.ready_at or self.assigned_at or self.created_at) - self.created_at
 
     @property
-    def waited(self) -> timedelta | None:
+    def time_to_assign(self) -> timedelta | None:
         """How long it waited for an assignment once it was ready."""
         return self.assigned_at - (self.ready_at or self.created_at) if self.assigned_at else None
 
     @property
-    def closing(self) -> timedelta | None:
+    def review_time(self) -> timedelta | None:
         """From the first hand-in to the end: checks, reviews, rework, the merge."""
-        return self.done_at - self.handed_in_at if self.handed_in_at else None
+        return self.done_at - self.pull_opened_at if self.pull_opened_at else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,67 +78,67 @@ class AgentMetrics:
     name: str
     tasks: tuple[int, ...]  # in which it took part
     attempts: int = 0  # in any role
-    done: int = 0  # tasks that ended with its work
-    came_back: int = 0  # attempts that returned with feedback
+    completed: int = 0  # tasks that ended with its work
+    sent_back: int = 0  # attempts that returned with feedback
     failed: int = 0  # times that it failed or was unavailable
     conflicts: int = 0  # conflicts of its work
-    working: timedelta | None = None  # median time from assignment to handing in; None: it never did
+    median_work_time: timedelta | None = None  # median time from assignment to handing in; None: it never did
 
 
-def figures(trail: Sequence[Event], title: str = "") -> TaskMetrics | None:
+def task_metrics(events: Sequence[Event], title: str = "") -> TaskMetrics | None:
     """The figures of one task from its cut events; None if they do not end with the task done."""
-    done = next((event for event in reversed(trail) if event.type is EventType.TASK_COMPLETED), None)
-    if done is None:
+    completed = next((event for event in reversed(events) if event.type is EventType.TASK_COMPLETED), None)
+    if completed is None:
         return None
-    trail = [event for event in trail if event.occurred_at <= done.occurred_at]
-    work = [event for event in trail if _is_work(event)]
-    reasons = Counter(_why_again(trail, trail.index(event)) for event in work[1:])
-    found = [event for event in trail if event.type is EventType.CONFLICT_DETECTED]
-    late = [event for event in found if event.payload.get("kind") in LATE]
-    files = (str(path) for event in late for path in event.payload.get("files", ()))
+    events = [event for event in events if event.occurred_at <= completed.occurred_at]
+    work_events = [event for event in events if _is_work(event)]
+    reasons = Counter(_retry_reason(events, events.index(event)) for event in work_events[1:])
+    conflict_events = [event for event in events if event.type is EventType.CONFLICT_DETECTED]
+    late_conflicts = [event for event in conflict_events if event.payload.get("kind") in LATE_KINDS]
+    files = (str(path) for event in late_conflicts for path in event.payload.get("files", ()))
     return TaskMetrics(
-        number=done.task,
+        number=completed.task,
         title=title,
-        created_at=trail[0].occurred_at,
-        done_at=done.occurred_at,
-        ready_at=_first(trail, EventType.TASK_READY),
-        assigned_at=next((event.occurred_at for event in trail if event.type in ASSIGNMENTS), None),
-        handed_in_at=_first(trail, EventType.TASK_REVIEW),
-        attempts=len(work),
+        created_at=events[0].occurred_at,
+        done_at=completed.occurred_at,
+        ready_at=_first_time(events, EventType.TASK_READY),
+        assigned_at=next((event.occurred_at for event in events if event.type in ASSIGNMENTS), None),
+        pull_opened_at=_first_time(events, EventType.TASK_REVIEW),
+        attempts=len(work_events),
         rework=reasons["rework"],
         failovers=reasons["failover"],
-        taken_back=reasons["taken back"],
-        foreseen=sum(event.payload.get("kind") not in (*LATE, "idle") for event in found),
-        conflicts=len(late),
-        called=sum(event.type is EventType.ESCALATED for event in trail),
-        agents=tuple(dict.fromkeys(event.agent for event in _assignments(trail) if event.agent)),
+        released=reasons["taken back"],
+        early_conflicts=sum(event.payload.get("kind") not in (*LATE_KINDS, "idle") for event in conflict_events),
+        conflicts=len(late_conflicts),
+        escalations=sum(event.type is EventType.ESCALATED for event in events),
+        agents=tuple(dict.fromkeys(event.agent for event in _agent_assignments(events) if event.agent)),
         files=tuple(dict.fromkeys(files)),
     )
 
 
-def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
+def agent_metrics(event_lists: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
     """The figures of every agent that took part in these tasks, by name."""
-    every = [event for trail in trails if figures(trail) for event in trail]
-    people = _people(every)
+    all_events = [event for events in event_lists if task_metrics(events) for event in events]
+    person_attempts = _person_attempts(all_events)
     tasks: dict[str, dict[int, None]] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    took: dict[str, list[float]] = {}
-    begun: dict[tuple[int, int | None], datetime] = {}
-    for event in every:
+    work_times: dict[str, list[float]] = {}
+    started_at: dict[tuple[int, int | None], datetime] = {}
+    for event in all_events:
         name, attempt = event.agent, (event.task, event.attempt)
-        if not name or attempt in people:
+        if not name or attempt in person_attempts:
             continue
         if event.type in ASSIGNMENTS:
             tasks.setdefault(name, {})[event.task] = None
             counts[name, "attempts"] += 1
-            begun[attempt] = event.occurred_at
+            started_at[attempt] = event.occurred_at
         elif event.type is EventType.TASK_SENT_BACK:
-            counts[name, "failed" if event.payload.get("outcome") in _LOST else "came back"] += 1
-        elif event.type is EventType.TASK_REVIEW and attempt in begun:
-            took.setdefault(name, []).append((event.occurred_at - begun.pop(attempt)).total_seconds())
+            counts[name, "failed" if event.payload.get("outcome") in _AGENT_FAILURES else "came back"] += 1
+        elif event.type is EventType.TASK_REVIEW and attempt in started_at:
+            work_times.setdefault(name, []).append((event.occurred_at - started_at.pop(attempt)).total_seconds())
         elif event.type is EventType.TASK_COMPLETED:
             counts[name, "done"] += 1
-        elif event.type is EventType.CONFLICT_DETECTED and event.payload.get("kind") in LATE:
+        elif event.type is EventType.CONFLICT_DETECTED and event.payload.get("kind") in LATE_KINDS:
             counts[name, "conflicts"] += 1
     return tuple(
         AgentMetrics(
@@ -149,7 +149,7 @@ def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
             counts[name, "came back"],
             counts[name, "failed"],
             counts[name, "conflicts"],
-            timedelta(seconds=round(median(took[name]))) if name in took else None,
+            timedelta(seconds=round(median(work_times[name]))) if name in work_times else None,
         )
         for name in sorted(tasks)
     )
@@ -157,31 +157,33 @@ def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
 
 def middle(times: Iterable[timedelta | None]) -> timedelta | None:
     """The median of the known times, to the second; None if there is none."""
-    known = [time.total_seconds() for time in times if time is not None]
-    return timedelta(seconds=round(median(known))) if known else None
+    seconds = [time.total_seconds() for time in times if time is not None]
+    return timedelta(seconds=round(median(seconds))) if seconds else None
 
 
-def titles_of(trails: Mapping[int, Sequence[Event]]) -> dict[int, str]:
+def task_titles(events_by_task: Mapping[int, Sequence[Event]]) -> dict[int, str]:
     """The titles of the tasks at creation."""
-    made = (event for trail in trails.values() for event in trail if event.type is EventType.TASK_CREATED)
-    return {event.task: str(event.payload.get("title") or "") for event in made}
+    creations = (
+        event for events in events_by_task.values() for event in events if event.type is EventType.TASK_CREATED
+    )
+    return {event.task: str(event.payload.get("title") or "") for event in creations}
 
 
-def _first(trail: Sequence[Event], type_: EventType) -> datetime | None:
-    return next((event.occurred_at for event in trail if event.type is type_), None)
+def _first_time(events: Sequence[Event], event_type: EventType) -> datetime | None:
+    return next((event.occurred_at for event in events if event.type is event_type), None)
 
 
 def _is_work(event: Event) -> bool:
     """Whether it begins an implementation attempt."""
-    part = event.payload.get("role") or Role.IMPLEMENT
-    return event.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) and part == Role.IMPLEMENT
+    role = event.payload.get("role") or Role.IMPLEMENT
+    return event.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) and role == Role.IMPLEMENT
 
 
-def _why_again(trail: Sequence[Event], at: int) -> str:
+def _retry_reason(events: Sequence[Event], index: int) -> str:
     """What ended the attempt before the one that begins at this index."""
-    for event in reversed(trail[:at]):
+    for event in reversed(events[:index]):
         if event.type is EventType.TASK_SENT_BACK and event.payload.get("role") in (None, Role.IMPLEMENT):
-            return "failover" if event.payload.get("outcome") in _LOST else "rework"
+            return "failover" if event.payload.get("outcome") in _AGENT_FAILURES else "rework"
         if event.type is EventType.AGENT_FAILED:
             return "failover"
         if _is_work(event):
@@ -189,12 +191,14 @@ def _why_again(trail: Sequence[Event], at: int) -> str:
     return "taken back"
 
 
-def _people(trail: Iterable[Event]) -> set[tuple[int, int | None]]:
+def _person_attempts(events: Iterable[Event]) -> set[tuple[int, int | None]]:
     """The attempts of people who claimed a task: they are not measured."""
-    began = (event for event in trail if event.type in ASSIGNMENTS)
-    return {(event.task, event.attempt) for event in began if event.payload.get("reason") == "claimed"}
+    assignments = (event for event in events if event.type in ASSIGNMENTS)
+    return {(event.task, event.attempt) for event in assignments if event.payload.get("reason") == "claimed"}
 
 
-def _assignments(trail: Sequence[Event]) -> list[Event]:
-    people = _people(trail)
-    return [event for event in trail if event.type in ASSIGNMENTS and (event.task, event.attempt) not in people]
+def _agent_assignments(events: Sequence[Event]) -> list[Event]:
+    person_attempts = _person_attempts(events)
+    return [
+        event for event in events if event.type in ASSIGNMENTS and (event.task, event.attempt) not in person_attempts
+    ]

@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 
 from config.durations import parse_duration
 from core.audit.events import Event
-from core.retro.findings import Action, find
-from core.retro.metrics import AgentMetrics, TaskMetrics, figures, middle, of_agents, titles_of
+from core.retro.findings import ActionItem, make_findings
+from core.retro.metrics import AgentMetrics, TaskMetrics, agent_metrics, middle, task_metrics, task_titles
 from core.text_safety.sanitize import clean, mask_secrets, one_line
 from core.texts.render import format_duration
 
-TURN = "turn:"  # prefix of the keys of scheduled ones
-NEXT = 3  # tasks that are listed as next
-MOST_TASKS = 100  # in one retrospective, the latest
-ANSWER_LIMIT = 1_500  # characters of one agent's answer
-TITLE_LIMIT = 120
+SCHEDULED_PREFIX = "turn:"  # prefix of the keys of scheduled ones
+MAX_NEXT_TASKS = 3  # tasks that are listed as next
+MAX_TASKS = 100  # in one retrospective, the latest
+MAX_ANSWER_LENGTH = 1_500  # characters of one agent's answer
+MAX_TITLE_LENGTH = 120
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_BACK = re.compile(r"([0-9]{1,4})(d|w)")
+_TIME_AGO = re.compile(r"([0-9]{1,4})(d|w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,62 +57,69 @@ class Retrospective:
     """One retrospective. `key` identifies it; `number` is that of its issue, once it exists."""
 
     key: str
-    held_at: datetime
+    created_at: datetime
     tasks: tuple[TaskMetrics, ...]
     agents: tuple[AgentMetrics, ...]
-    well: tuple[str, ...]
-    improve: tuple[str, ...]
-    actions: tuple[Action, ...]
+    went_well: tuple[str, ...]
+    to_improve: tuple[str, ...]
+    actions: tuple[ActionItem, ...]
     questions: tuple[Question, ...] = ()
-    upcoming: tuple[NextTask, ...] = ()
+    next_tasks: tuple[NextTask, ...] = ()
     since: datetime | None = None  # tasks done after this; None: all that are not in an earlier one
-    by: str | None = None  # the user who asked for it on GitHub
-    left_out: int = 0  # tasks beyond `MOST_TASKS`
+    requested_by: str | None = None  # the user who asked for it on GitHub
+    omitted_count: int = 0  # tasks beyond `MOST_TASKS`
     number: int | None = None
 
     @property
-    def in_turn(self) -> bool:
+    def is_scheduled(self) -> bool:
         """Whether it was scheduled and not requested by a user."""
-        return self.key.startswith(TURN)
+        return self.key.startswith(SCHEDULED_PREFIX)
 
     @property
-    def lead(self) -> timedelta | None:
+    def median_lead_time(self) -> timedelta | None:
         """The median lead time."""
-        return middle(task.lead for task in self.tasks)
+        return middle(task.lead_time for task in self.tasks)
 
     @property
-    def cycle(self) -> timedelta | None:
+    def median_cycle_time(self) -> timedelta | None:
         """The median cycle time."""
-        return middle(task.cycle for task in self.tasks)
+        return middle(task.cycle_time for task in self.tasks)
 
-    def total(self, what: str) -> int:
+    def total(self, metric: str) -> int:
         """The sum of one figure over all tasks, by the name of a numeric field of `TaskMetrics`."""
-        return sum(getattr(task, what) for task in self.tasks)
+        return sum(getattr(task, metric) for task in self.tasks)
 
-    def unanswered(self, agent: str) -> Question | None:
+    def open_question(self, agent: str) -> Question | None:
         """The question that this agent has not answered."""
         return next((question for question in self.questions if question.agent == agent and not question.answer), None)
 
-    def action(self, id_: str) -> Action | None:
+    def find_action(self, id_: str) -> ActionItem | None:
         """The action item with this id."""
         return next((action for action in self.actions if action.id == id_), None)
 
     def with_task(self, id_: str, number: int) -> Retrospective:
         """The retrospective with an action item that became a task."""
-        return replace(self, actions=tuple(replace(a, task=number) if a.id == id_ else a for a in self.actions))
+        return replace(
+            self, actions=tuple(replace(item, task_number=number) if item.id == id_ else item for item in self.actions)
+        )
 
-    def ticked(self, ids: Sequence[str], by: str) -> Retrospective:
+    def with_ticked(self, ids: Sequence[str], login: str) -> Retrospective:
         """The retrospective with these action items requested."""
-        return replace(self, actions=tuple(replace(a, ticked_by=by) if a.id in ids else a for a in self.actions))
+        return replace(
+            self, actions=tuple(replace(item, ticked_by=login) if item.id in ids else item for item in self.actions)
+        )
 
-    def answered(self, agent: str, text: str, by: str) -> Retrospective | None:
+    def with_answer(self, agent: str, text: str, login: str) -> Retrospective | None:
         """The retrospective with an agent's (raw) answer, the last one counts; None if that agent was not asked."""
-        told = clean(mask_secrets(text), ANSWER_LIMIT).strip()
-        if not told or all(question.agent != agent for question in self.questions):
+        cleaned = clean(mask_secrets(text), MAX_ANSWER_LENGTH).strip()
+        if not cleaned or all(question.agent != agent for question in self.questions):
             return None
         return replace(
             self,
-            questions=tuple(replace(q, answer=told, answered_by=by) if q.agent == agent else q for q in self.questions),
+            questions=tuple(
+                replace(item, answer=cleaned, answered_by=login) if item.agent == agent else item
+                for item in self.questions
+            ),
         )
 
 
@@ -120,80 +127,85 @@ class Retrospective:
 class RetrospectiveInput:
     """The input of a retrospective: the cut events of done tasks by number, in the order in which they were done."""
 
-    trails: Mapping[int, tuple[Event, ...]] = field(default_factory=dict)
-    upcoming: tuple[NextTask, ...] = ()
+    events_by_task: Mapping[int, tuple[Event, ...]] = field(default_factory=dict)
+    next_tasks: tuple[NextTask, ...] = ()
     mentions: Mapping[str, str] = field(default_factory=dict)  # by agent, the name that wakes it
     titles: Mapping[int, str] = field(default_factory=dict)  # as the tasks are called now
-    cycle_before: timedelta | None = None  # median of the last retrospective
-    left_out: int = 0
+    previous_cycle_time: timedelta | None = None  # median of the last retrospective
+    omitted_count: int = 0
 
 
-def hold(
-    gathered: RetrospectiveInput, key: str, now: datetime, *, since: datetime | None = None, by: str | None = None
+def build_retrospective(
+    data: RetrospectiveInput, key: str, now: datetime, *, since: datetime | None = None, requested_by: str | None = None
 ) -> Retrospective | None:
     """Compute the retrospective; None if no task was done."""
-    titles = {**titles_of(gathered.trails), **gathered.titles}
-    told = [figures(trail, one_line(titles.get(number, ""), TITLE_LIMIT)) for number, trail in gathered.trails.items()]
-    tasks = tuple(one for one in told if one is not None)
+    titles = {**task_titles(data.events_by_task), **data.titles}
+    metrics = [
+        task_metrics(events, one_line(titles.get(number, ""), MAX_TITLE_LENGTH))
+        for number, events in data.events_by_task.items()
+    ]
+    tasks = tuple(item for item in metrics if item is not None)
     if not tasks:
         return None
-    agents = of_agents(gathered.trails.values())
-    found = find(tasks, agents, gathered.cycle_before)
+    agents = agent_metrics(data.events_by_task.values())
+    findings = make_findings(tasks, agents, data.previous_cycle_time)
     return Retrospective(
         key=key,
-        held_at=now,
+        created_at=now,
         tasks=tasks,
         agents=agents,
-        well=tuple(found.well),
-        improve=tuple(found.improve),
-        actions=tuple(found.actions),
-        questions=tuple(_question(agent, gathered.mentions.get(agent.name, "")) for agent in agents),
-        upcoming=gathered.upcoming[:NEXT],
+        went_well=tuple(findings.went_well),
+        to_improve=tuple(findings.to_improve),
+        actions=tuple(findings.actions),
+        questions=tuple(_make_question(agent, data.mentions.get(agent.name, "")) for agent in agents),
+        next_tasks=data.next_tasks[:MAX_NEXT_TASKS],
         since=since,
-        by=by,
-        left_out=gathered.left_out,
+        requested_by=requested_by,
+        omitted_count=data.omitted_count,
     )
 
 
-def _question(agent: AgentMetrics, mention: str) -> Question:
+def _make_question(agent: AgentMetrics, mention: str) -> Question:
     """One question that the agent's own figures raise."""
     if agent.failed:
-        ask = "What stopped you, and what would have helped you to continue?"
-    elif agent.came_back:
-        ask = "What would you have needed to know to succeed at the first attempt?"
+        question_text = "What stopped you, and what would have helped you to continue?"
+    elif agent.sent_back:
+        question_text = "What would you have needed to know to succeed at the first attempt?"
     elif agent.conflicts:
-        ask = "How could you have seen that others change the same files?"
+        question_text = "How could you have seen that others change the same files?"
     else:
-        ask = "What in these tasks cost you the most time, and what should the next hand-off say?"
-    took = f", {format_duration(agent.working)} each until you handed in" if agent.working else ""
-    had = f"{agent.attempts} attempt{'s' * (agent.attempts != 1)} at {_list(agent.tasks)}{took}"
-    return Question(agent.name, f"You had {had}. {ask}", mention)
+        question_text = "What in these tasks cost you the most time, and what should the next hand-off say?"
+    duration_text = (
+        f", {format_duration(agent.median_work_time)} each until you handed in" if agent.median_work_time else ""
+    )
+    summary = f"{agent.attempts} attempt{'s' * (agent.attempts != 1)} at {_format_numbers(agent.tasks)}{duration_text}"
+    return Question(agent.name, f"You had {summary}. {question_text}", mention)
 
 
-def _list(numbers: Sequence[int]) -> str:
-    shown = ", ".join(f"#{number}" for number in numbers[:5])
-    return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
+def _format_numbers(numbers: Sequence[int]) -> str:
+    text = ", ".join(f"#{number}" for number in numbers[:5])
+    return text + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
 
 
-def read_since(text: str, now: datetime) -> datetime | None:
+def parse_since(text: str, now: datetime) -> datetime | None:
     """`2026-03-01` (midnight UTC), `7d`, `2w` or `12h` → that moment, before `now`; nothing → None.
 
     Raises ValueError with a sentence for the user.
     """
-    said = text.strip().strip("`").lower().removeprefix("since").strip()
-    if not said:
+    value = text.strip().strip("`").lower().removeprefix("since").strip()
+    if not value:
         return None
-    shown = one_line(said, 40).replace("`", "")
-    wrong = ValueError(f"`{shown}` is not a time: write a day (2026-03-01) or how long ago (7d, 12h).")
+    quoted = one_line(value, 40).replace("`", "")
+    error = ValueError(f"`{quoted}` is not a time: write a day (2026-03-01) or how long ago (7d, 12h).")
     try:
-        if day := _DAY.fullmatch(said):
-            found = datetime(int(day[1]), int(day[2]), int(day[3]), tzinfo=UTC)
-        elif back := _BACK.fullmatch(said):
-            found = now - timedelta(days=int(back[1])) * (7 if back[2] == "w" else 1)
+        if day := _DAY.fullmatch(value):
+            moment = datetime(int(day[1]), int(day[2]), int(day[3]), tzinfo=UTC)
+        elif ago := _TIME_AGO.fullmatch(value):
+            moment = now - timedelta(days=int(ago[1])) * (7 if ago[2] == "w" else 1)
         else:
-            found = now - parse_duration(said)
+            moment = now - parse_duration(value)
     except (ValueError, OverflowError):
-        raise wrong from None
-    if found > now:
+        raise error from None
+    if moment > now:
         raise ValueError("That day is in the future.")
-    return found
+    return moment

@@ -16,7 +16,7 @@ from core.effects.base import CreateTask, SetDependency
 from core.forecast.model import Forecast
 from core.handoff.feedback import FailedCheck, LineComment
 from core.intake.missed_changes import LabelChange
-from core.intake.parser import ParsedIssue, fingerprint, parse
+from core.intake.parser import ParsedIssue, fingerprint, parse_issue
 from core.signals.merges import BaseMoved as BaseMoved
 from core.signals.merges import BranchUpdateDone as BranchUpdateDone
 from core.signals.merges import MergeRefused as MergeRefused
@@ -54,7 +54,7 @@ class IssueFacts:
 
 def read_issue(*, title: str, body: str, **facts: Any) -> IssueFacts:
     """The facts of an issue with its text parsed; `facts` are the other fields of `IssueFacts`."""
-    intake = parse(body)
+    intake = parse_issue(body)
     return IssueFacts(title=title, body=body, intake=intake, fingerprint=fingerprint(title, intake), **facts)
 
 
@@ -72,15 +72,15 @@ class IssueSeen:
     sender_is_us: bool = False
     label: str | None = None
     label_added: bool = False
-    at: datetime | None = None  # when that happened; None: at the issue's own time
+    occurred_at: datetime | None = None  # when that happened; None: at the issue's own time
     was_open: bool = False  # it is closed now but was open when the event was created
     # The dependencies from the text and from GitHub's own relations, by reference (`#12`, `owner/repo#3`).
     dependencies: Mapping[str, Dependency] = field(default_factory=dict)
     forecast: Forecast | None = None  # of this text; None: nothing new
-    deeds: tuple[LabelChange, ...] = ()  # earlier changes whose events were lost; the oldest first
+    missed_changes: tuple[LabelChange, ...] = ()  # earlier changes whose events were lost; the oldest first
 
 
-def gone(task: Task) -> IssueSeen:
+def deleted_issue(task: Task) -> IssueSeen:
     """The signal for a task whose issue no longer exists: the same as closing it as not planned."""
     facts = IssueFacts(
         id=task.issue_id,
@@ -133,7 +133,7 @@ class PullSeen:
     closed_by_us: bool = False
     # The configured agents whose account opened it; empty if it is an agent's account that none of them uses, and None
     # if it is no agent's account.
-    workers: tuple[str, ...] | None = None
+    agent_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class ChecksSeen:
     sha: str
     state: ChecksState
     failed: tuple[FailedCheck, ...] = ()
-    wait: CheckWaitReason | None = None  # what unfinished checks wait for
+    wait_reason: CheckWaitReason | None = None  # what unfinished checks wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class ReviewSeen:
     body: str
     submitted_at: datetime | None = None  # when the review was submitted, by GitHub's clock
     pull_updated_at: datetime | None = None  # of the pull request, when the event was sent
-    workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account reviewed
+    agent_names: tuple[str, ...] | None = None  # as of a pull request: the agents whose account reviewed
     comments: tuple[LineComment, ...] = ()  # on lines, still raw
 
 
@@ -169,14 +169,14 @@ class AgentSeen:
 
     attempt: int
     state: SessionState
-    at: datetime
+    occurred_at: datetime
     session: str | None = None  # how the adapter finds it again; None if unknown
     url: str = ""
     detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
-    pull: int | None = None  # the pull request that it reports as its work
-    words: str = ""  # its last message, unchecked; may hold a plan or a review
+    pull_number: int | None = None  # the pull request that it reports as its work
+    output: str = ""  # its last message, unchecked; may hold a plan or a review
     agent: str | None = None  # the sender, if it proved its name; only the holder's reports count then
-    pushed: bool = False  # reported by a push, which is progress and not only a sign of life
+    from_push: bool = False  # reported by a push, which is progress and not only a sign of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class AgentUnavailable:
     attempt: int
     reason: str
     until: datetime | None = None
-    unclear: bool = False
+    may_have_started: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ class DependencyChanged:
 class DependencyRefused:
     """GitHub refused to add or remove a dependency that a command asked for; `reason` is still raw."""
 
-    asked: SetDependency
+    effect: SetDependency
     reason: str
 
 
@@ -267,7 +267,9 @@ class Assigned:
     """The assignment pass chose an agent for this task, or found none."""
 
     choice: AssignmentDecision
-    patience: LearnedTimeout | None = None  # learned from the chosen agent's attempts; None: the configured timeouts
+    learned_timeout: LearnedTimeout | None = (
+        None  # learned from the chosen agent's attempts; None: the configured timeouts
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,7 @@ class ReferencedIssue:
 
     reference: str
     id: int
-    pull_request: bool
+    is_pull_request: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,20 +292,20 @@ class CommandReceived:
     permission: str  # none | read | triage | write | maintain | admin
     key: str  # of the comment and line: the answer is written once
     comment_id: int | None = None
-    workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
-    probed: Mapping[str, HealthResult] = field(default_factory=dict)  # by agent, for `/agents`
+    agent_names: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
+    health: Mapping[str, HealthResult] = field(default_factory=dict)  # by agent, for `/agents`
     # The issues that a command about dependencies names, by the reference as written; None: the issue does not exist.
-    issues: Mapping[str, ReferencedIssue | None] = field(default_factory=dict)
+    referenced_issues: Mapping[str, ReferencedIssue | None] = field(default_factory=dict)
     issue: IssueFacts | None = None  # when the command was given; only for `/task`, and only of an issue
-    at: datetime | None = None  # when it was written, by GitHub's clock; None: now
-    pressed: bool = False  # by a button: there is no comment to react to, so the answer mentions the user
+    occurred_at: datetime | None = None  # when it was written, by GitHub's clock; None: now
+    from_button: bool = False  # by a button: there is no comment to react to, so the answer mentions the user
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCreated:
     """An issue was made a task as `/task` requested; if that failed, `problem` says why."""
 
-    asked: CreateTask
+    effect: CreateTask
     problem: str = ""
 
 

@@ -26,30 +26,39 @@ class TrialMergeDone:
     clean: bool | None
     files: tuple[FileConflict, ...] = ()  # in conflict with the base; `here` are lines of the head
     problem: str = ""
-    touched: tuple[str, ...] = ()  # the files that the head changes
-    behind: bool = False  # the base has commits that the head lacks
-    rivals: tuple[ConflictingPull, ...] | None = None
+    changed_files: tuple[str, ...] = ()  # the files that the head changes
+    is_behind: bool = False  # the base has commits that the head lacks
+    conflicting_pulls: tuple[ConflictingPull, ...] | None = None
     ci_started: bool = True
-    past: frozenset[str] = frozenset()  # commits that the tried base is known to contain
+    earlier_base_shas: frozenset[str] = frozenset()  # commits that the tried base is known to contain
 
     @classmethod
-    def of(
+    def from_trial_merge(
         cls,
-        pull: int,
+        pull_number: int,
         head_sha: str,
-        trial: TrialMerge,
-        touched: tuple[str, ...] = (),
-        rivals: tuple[ConflictingPull, ...] | None = None,
-        past: frozenset[str] = frozenset(),
+        trial_merge: TrialMerge,
+        changed_files: tuple[str, ...] = (),
+        conflicting_pulls: tuple[ConflictingPull, ...] | None = None,
+        earlier_base_shas: frozenset[str] = frozenset(),
     ) -> TrialMergeDone:
         """The signal for a stored trial merge."""
-        known = (trial.base_sha, trial.clean, trial.files, trial.problem)
-        return cls(pull, head_sha, *known, touched, trial.behind, rivals, trial.ci_started, past)
+        result = (trial_merge.base_sha, trial_merge.clean, trial_merge.files, trial_merge.problem)
+        return cls(
+            pull_number,
+            head_sha,
+            *result,
+            changed_files,
+            trial_merge.is_behind,
+            conflicting_pulls,
+            trial_merge.ci_started,
+            earlier_base_shas,
+        )
 
     @property
-    def trial(self) -> TrialMerge:
+    def trial_merge(self) -> TrialMerge:
         """The result of the merge with the base."""
-        return TrialMerge(self.base_sha, self.clean, self.files, self.problem, self.behind, self.ci_started)
+        return TrialMerge(self.base_sha, self.clean, self.files, self.problem, self.is_behind, self.ci_started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +74,10 @@ class MergeRefused:
 class BranchUpdateDone:
     """GitHub answered a request to merge the base into the pull request's branch; `reason` is still raw."""
 
-    asked: UpdateBranch
+    effect: UpdateBranch
     outcome: UpdateOutcome
     reason: str = ""
-    trial: TrialMergeDone | None = None  # of a conflict: its place
+    trial_merge: TrialMergeDone | None = None  # of a conflict: its place
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from core.task.actor import Actor
 class EscalationDelivered:
     """An escalation's notification reached GitHub (`comment_id`) or an alert channel."""
 
-    escalation: str  # `Escalation.key`
-    at: datetime
+    escalation_key: str  # `Escalation.key`
+    occurred_at: datetime
     comment_id: int | None = None
 
 
@@ -23,4 +23,4 @@ class EscalationAnswered:
 
     actor: Actor
     permission: str
-    how: str  # answer | reaction
+    answer_kind: str  # answer | reaction

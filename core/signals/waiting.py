@@ -10,7 +10,7 @@ class BlockerCleared:
     """The task that this one waits for is over; or, if not `over`, its work has stopped for now."""
 
     number: int  # of that task
-    over: bool = True
+    is_finished: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +36,5 @@ class AgentMessageResult:
 
     attempt: int
     topic: str  # of the `MessageAgent`
-    taken: bool
+    accepted: bool
     reason: str = ""

@@ -18,24 +18,24 @@ class StallCause(StrEnum):
     CI_APPROVAL = "CI never started: approval"  # GitHub starts no checks until a person approves them
     CI_NOT_STARTED = "CI never started"  # no check has started
     CI_SLOW = "CI slow"
-    WAITS = "waits for others"  # another pull request or task comes first, or a person holds it
+    WAITS_FOR_OTHERS = "waits for others"  # another pull request or task comes first, or a person holds it
     REVIEWER = "reviewer"  # an agent reviews, and gives no verdict
     REVIEW = "review waiting"  # no review has been submitted
     CRITERIA = "criteria waiting"  # the acceptance criteria are not ticked, or the text is not approved
-    BUTTON = "merge waiting"  # everything is ready, and a person must press the button
+    MANUAL_MERGE = "merge waiting"  # everything is ready, and a person must press the button
     MERGE_REFUSED = "merge refused"
     MERGE_QUEUE = "merge queue"  # the merge was requested, and GitHub does not perform it
     NOT_DONE = "not done"  # merged, but not done
-    UNHEARD = "no answer"  # a request to GitHub or the mirror has had no answer
+    NO_ANSWER = "no answer"  # a request to GitHub or the mirror has had no answer
 
 
 class EscalationStep(StrEnum):
     """The steps against a stall, taken in order."""
 
-    LOOK = "look"  # ask GitHub again: an answer may have been lost
-    NUDGE = "nudge"  # remind the agent or person it waits for
+    RECHECK = "look"  # ask GitHub again: an answer may have been lost
+    REMIND = "nudge"  # remind the agent or person it waits for
     REASSIGN = "reassign"
-    PERSON = "person"  # an escalation
+    ESCALATE = "person"  # an escalation
 
 
 class CheckWaitReason(StrEnum):
@@ -54,15 +54,15 @@ class Stall:
     cause: StallCause
     reason: str  # one sentence, cleaned
     since: datetime  # the last progress
-    at: datetime  # when it was found
-    after: timedelta  # the time without progress that made it a stall
+    detected_at: datetime  # when it was found
+    threshold: timedelta  # the time without progress that made it a stall
     next_at: datetime  # the next step, or the next look at it
-    climbed: tuple[EscalationStep, ...] = ()
-    next: EscalationStep | None = None  # None: all steps were taken
-    tried: tuple[str, ...] = ()  # the steps taken, a sentence of Markdown each
-    told: tuple[str, ...] = ()  # the people who were reminded; their answer gives them time
+    steps_taken: tuple[EscalationStep, ...] = ()
+    next_step: EscalationStep | None = None  # None: all steps were taken
+    actions_taken: tuple[str, ...] = ()  # the steps taken, a sentence of Markdown each
+    notified: tuple[str, ...] = ()  # the people who were reminded; their answer gives them time
 
     @property
     def topic(self) -> str:
         """Identifies it among the stalls of the task."""
-        return f"stall:{self.at:%Y%m%d%H%M%S}"
+        return f"stall:{self.detected_at:%Y%m%d%H%M%S}"

@@ -11,110 +11,113 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from config.repository import RepositoryConfig
-from core.conflicts.summary import conflict_sentence, named
+from core.conflicts.summary import conflict_sentence, format_files
 from core.escalation.model import EscalationCause
-from core.review.definition_of_done import criteria_gaps, done_gaps, merge_gaps, review_gap
+from core.review.definition_of_done import criteria_blockers, done_blockers, merge_blockers, review_blocker
 from core.stall.model import CheckWaitReason, EscalationStep, Stall, StallCause
-from core.task.deadlines import STALL_CEILING, learned_patience, stall_after
+from core.task.deadlines import MAX_STALL_FACTOR, learned_work_time, stall_threshold
 from core.task.model import ChecksState, Flag, Pull, Role, Status, Task
-from core.text_safety.sanitize import code
+from core.text_safety.sanitize import inline_code
 from core.texts.render import format_duration
 
-_AGENT = (EscalationStep.NUDGE, EscalationStep.REASSIGN, EscalationStep.PERSON)
-_PEOPLE = (EscalationStep.NUDGE, EscalationStep.PERSON)
-_WORLD = (EscalationStep.LOOK, EscalationStep.PERSON)
+_AGENT_STEPS = (EscalationStep.REMIND, EscalationStep.REASSIGN, EscalationStep.ESCALATE)
+_PEOPLE_STEPS = (EscalationStep.REMIND, EscalationStep.ESCALATE)
+_EXTERNAL_STEPS = (EscalationStep.RECHECK, EscalationStep.ESCALATE)
 # Others already work on it, so GitHub is asked again and no one is disturbed.
-_OTHERS = (EscalationStep.LOOK,)
-LADDERS: Mapping[StallCause, tuple[EscalationStep, ...]] = {
-    StallCause.NO_ACK: _AGENT,
-    StallCause.NO_PUSH: _AGENT,
-    StallCause.QUESTION: _OTHERS,
-    StallCause.CLAIMED: _PEOPLE,
-    StallCause.CI_CONFLICT: _WORLD,
-    StallCause.CI_APPROVAL: (EscalationStep.PERSON,),
-    StallCause.CI_NOT_STARTED: _WORLD,
-    StallCause.CI_SLOW: _WORLD,
-    StallCause.WAITS: _OTHERS,
-    StallCause.REVIEWER: _AGENT,
-    StallCause.REVIEW: _PEOPLE,
-    StallCause.CRITERIA: _PEOPLE,
-    StallCause.BUTTON: _PEOPLE,
-    StallCause.MERGE_REFUSED: _WORLD,
-    StallCause.MERGE_QUEUE: _WORLD,
-    StallCause.NOT_DONE: _PEOPLE,
-    StallCause.UNHEARD: _WORLD,
+_OTHERS_STEPS = (EscalationStep.RECHECK,)
+ESCALATION_STEPS: Mapping[StallCause, tuple[EscalationStep, ...]] = {
+    StallCause.NO_ACK: _AGENT_STEPS,
+    StallCause.NO_PUSH: _AGENT_STEPS,
+    StallCause.QUESTION: _OTHERS_STEPS,
+    StallCause.CLAIMED: _PEOPLE_STEPS,
+    StallCause.CI_CONFLICT: _EXTERNAL_STEPS,
+    StallCause.CI_APPROVAL: (EscalationStep.ESCALATE,),
+    StallCause.CI_NOT_STARTED: _EXTERNAL_STEPS,
+    StallCause.CI_SLOW: _EXTERNAL_STEPS,
+    StallCause.WAITS_FOR_OTHERS: _OTHERS_STEPS,
+    StallCause.REVIEWER: _AGENT_STEPS,
+    StallCause.REVIEW: _PEOPLE_STEPS,
+    StallCause.CRITERIA: _PEOPLE_STEPS,
+    StallCause.MANUAL_MERGE: _PEOPLE_STEPS,
+    StallCause.MERGE_REFUSED: _EXTERNAL_STEPS,
+    StallCause.MERGE_QUEUE: _EXTERNAL_STEPS,
+    StallCause.NOT_DONE: _PEOPLE_STEPS,
+    StallCause.NO_ANSWER: _EXTERNAL_STEPS,
 }
 # GitHub's refusal if only its merge queue may merge: "Changes must be made through the merge queue".
-_QUEUE = re.compile(r"\bmerge queue\b", re.IGNORECASE)
+_MERGE_QUEUE_REFUSAL = re.compile(r"\bmerge queue\b", re.IGNORECASE)
 # GitHub's refusal while a required check has not reported: `Required status check "tests" is expected.`
-_EXPECTED = re.compile(r"\brequired status checks? .{0,200}\bexpected\b", re.IGNORECASE)
+_MISSING_CHECK_REFUSAL = re.compile(r"\brequired status checks? .{0,200}\bexpected\b", re.IGNORECASE)
 
 
-def escalate_after(after: timedelta) -> timedelta:
+def escalate_after(threshold: timedelta) -> timedelta:
     """The time between two steps: half of the time that made it a stall."""
-    return after / 2
+    return threshold / 2
 
 
-def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> tuple[StallCause, str]:
+def diagnose(task: Task, policy: RepositoryConfig, responsible: Sequence[str] = ()) -> tuple[StallCause, str]:
     """Why a task in progress or in review does not move, in one sentence. `whom` are the people it would wait for."""
     pull = task.pull
     if task.status is Status.IN_PROGRESS or pull is None:
-        return _at_work(task)
+        return _diagnose_work(task)
     if pull.merged:
-        gaps = done_gaps(task)
-        lack = f": {_lower(gaps[0])}" if gaps else "."
-        return StallCause.NOT_DONE, f"#{pull.number} is merged, but the task is not done{lack}"
+        blockers = done_blockers(task)
+        detail = f": {_lower_first(blockers[0])}" if blockers else "."
+        return StallCause.NOT_DONE, f"#{pull.number} is merged, but the task is not done{detail}"
     if pull.draft:
         return StallCause.NO_PUSH, f"#{pull.number} became a draft again and has had no progress since."
     if pull.checks is ChecksState.PENDING:
-        return _in_ci(pull)
-    if task.held or task.waits_for or pull.waits_behind:
-        return StallCause.WAITS, _waits(task, pull)
-    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # missing criteria are known for certain
+        return _diagnose_checks(pull)
+    if task.hold or task.open_dependencies or pull.blocking_pulls:
+        return StallCause.WAITS_FOR_OTHERS, _wait_reason(task, pull)
+    if pull.mergeable_sha != pull.head_sha and not criteria_blockers(task):  # missing criteria are known for certain
         return (
-            StallCause.UNHEARD,
-            f"GitHub has not reported whether #{pull.number} can be merged into {code(pull.base)}.",
+            StallCause.NO_ANSWER,
+            f"GitHub has not reported whether #{pull.number} can be merged into {inline_code(pull.base)}.",
         )
-    if task.review:
-        return StallCause.REVIEWER, f"{code(task.review.agent)} has not finished its review of #{pull.number}."
-    by = f" by {', '.join(map(code, whom))}" if whom else ""
-    if review_gap(pull, policy.merge.review):
+    if task.review_lease:
+        return (
+            StallCause.REVIEWER,
+            f"{inline_code(task.review_lease.agent)} has not finished its review of #{pull.number}.",
+        )
+    by_responsible = f" by {', '.join(map(inline_code, responsible))}" if responsible else ""
+    if review_blocker(pull, policy.merge.review):
         if policy.merge.review == "agent":
-            why = task.choice.reason if task.choice and task.choice.role is Role.REVIEW else "no agent has it"
+            reason = task.choice.reason if task.choice and task.choice.role is Role.REVIEW else "no agent has it"
             return (
                 StallCause.REVIEW,
-                f"#{pull.number} waits for a review by an agent ({why}), or{by or ' by a person'}.",
+                f"#{pull.number} waits for a review by an agent ({reason}), or{by_responsible or ' by a person'}.",
             )
-        return StallCause.REVIEW, f"#{pull.number} waits for a review{by or ' by a person'}."
-    if gaps := merge_gaps(task, policy.merge.review):
-        return StallCause.CRITERIA, f"#{pull.number} is not merged: {_lower(gaps[0])}"
-    return _at_merge(task, pull, policy, by)
+        return StallCause.REVIEW, f"#{pull.number} waits for a review{by_responsible or ' by a person'}."
+    if blockers := merge_blockers(task, policy.merge.review):
+        return StallCause.CRITERIA, f"#{pull.number} is not merged: {_lower_first(blockers[0])}"
+    return _diagnose_merge(task, pull, policy, by_responsible)
 
 
-def _at_work(task: Task) -> tuple[StallCause, str]:
-    lease, call = task.lease, task.escalation
+def _diagnose_work(task: Task) -> tuple[StallCause, str]:
+    lease, escalation = task.lease, task.escalation
     if lease is None:
-        return StallCause.UNHEARD, "No one holds the task, and it has no pull request."
-    who = code(lease.agent)
+        return StallCause.NO_ANSWER, "No one holds the task, and it has no pull request."
+    holder = inline_code(lease.agent)
     if lease.holder_id is not None:
-        return StallCause.CLAIMED, f"{who} took the task and has shown no progress since."
-    if call and call.cause is EscalationCause.QUESTION:
-        return StallCause.QUESTION, f"{who} asked a question and waits for the answer."
+        return StallCause.CLAIMED, f"{holder} took the task and has shown no progress since."
+    if escalation and escalation.cause is EscalationCause.QUESTION:
+        return StallCause.QUESTION, f"{holder} asked a question and waits for the answer."
     if lease.acknowledged_at is None:
-        return StallCause.NO_ACK, f"{who} accepted the task but has not started."
+        return StallCause.NO_ACK, f"{holder} accepted the task but has not started."
     if lease.role is Role.PLAN:
-        return StallCause.NO_PUSH, f"{who} is running but has delivered no plan."
-    more = " more" if task.pull else ""
-    return StallCause.NO_PUSH, f"{who} is running but has pushed nothing{more}."
+        return StallCause.NO_PUSH, f"{holder} is running but has delivered no plan."
+    suffix = " more" if task.pull else ""
+    return StallCause.NO_PUSH, f"{holder} is running but has pushed nothing{suffix}."
 
 
-def _in_ci(pull: Pull) -> tuple[StallCause, str]:
+def _diagnose_checks(pull: Pull) -> tuple[StallCause, str]:
     number = f"#{pull.number}"
-    if pull.trial and pull.trial.clean is False:
-        files = named(pull.trial.files)
-        why = f"it conflicts with {code(pull.base)} in {files}, and GitHub runs no checks until that is fixed"
-        return StallCause.CI_CONFLICT, f"The checks of {number} do not start: {why}."
-    match pull.checks_wait:
+    if pull.trial_merge and pull.trial_merge.clean is False:
+        files = format_files(pull.trial_merge.files)
+        reason = f"it conflicts with {inline_code(pull.base)} in {files}, and GitHub runs no checks until that is fixed"
+        return StallCause.CI_CONFLICT, f"The checks of {number} do not start: {reason}."
+    match pull.check_wait_reason:
         case CheckWaitReason.APPROVAL:
             return StallCause.CI_APPROVAL, f"The checks of {number} do not start until a person approves them."
         case CheckWaitReason.QUEUED:
@@ -125,88 +128,97 @@ def _in_ci(pull: Pull) -> tuple[StallCause, str]:
             return StallCause.CI_NOT_STARTED, f"No check of {number} has started."
 
 
-def _waits(task: Task, pull: Pull) -> str:
-    if task.held:
-        return task.held.said
-    if task.waits_for:
-        return f"#{pull.number} is not merged before {', '.join(task.waits_for)} is done."
-    return conflict_sentence(pull.waits_behind[0])
+def _wait_reason(task: Task, pull: Pull) -> str:
+    if task.hold:
+        return task.hold.description
+    if task.open_dependencies:
+        return f"#{pull.number} is not merged before {', '.join(task.open_dependencies)} is done."
+    return conflict_sentence(pull.blocking_pulls[0])
 
 
-def _at_merge(task: Task, pull: Pull, policy: RepositoryConfig, by: str) -> tuple[StallCause, str]:
+def _diagnose_merge(task: Task, pull: Pull, policy: RepositoryConfig, by_responsible: str) -> tuple[StallCause, str]:
     if pull.merge_requested_sha == pull.head_sha:
-        refused = task.flags.get(Flag.BLOCKED)
-        if refused is None:
+        refusal = task.flags.get(Flag.BLOCKED)
+        if refusal is None:
             return StallCause.MERGE_QUEUE, f"The bot asked GitHub to merge #{pull.number}, and GitHub has not done it."
-        if _QUEUE.search(refused):
-            return StallCause.MERGE_QUEUE, f"{code(pull.base)} accepts #{pull.number} only through its merge queue."
-        if _EXPECTED.search(refused):
-            return StallCause.CI_NOT_STARTED, f"#{pull.number} needs a check that never started. {refused}"
-        return StallCause.MERGE_REFUSED, refused
+        if _MERGE_QUEUE_REFUSAL.search(refusal):
+            return (
+                StallCause.MERGE_QUEUE,
+                f"{inline_code(pull.base)} accepts #{pull.number} only through its merge queue.",
+            )
+        if _MISSING_CHECK_REFUSAL.search(refusal):
+            return StallCause.CI_NOT_STARTED, f"#{pull.number} needs a check that never started. {refusal}"
+        return StallCause.MERGE_REFUSED, refusal
     if not policy.merge.auto:
-        return StallCause.BUTTON, f"Nothing is missing: #{pull.number} waits to be merged{by or ' by a person'}."
-    return StallCause.UNHEARD, f"GitHub has reported nothing about #{pull.number}."
+        return (
+            StallCause.MANUAL_MERGE,
+            f"Nothing is missing: #{pull.number} waits to be merged{by_responsible or ' by a person'}.",
+        )
+    return StallCause.NO_ANSWER, f"GitHub has reported nothing about #{pull.number}."
 
 
-def _lower(sentence: str) -> str:
+def _lower_first(sentence: str) -> str:
     """A sentence as the part of another one; names and numbers stay as they are."""
-    first, _, _ = sentence.partition(" ")
-    return sentence if not first.isalpha() else sentence[:1].lower() + sentence[1:]
+    first_word, _, _ = sentence.partition(" ")
+    return sentence if not first_word.isalpha() else sentence[:1].lower() + sentence[1:]
 
 
-_NEXT = {
-    EscalationStep.LOOK: "the bot checks again",
-    EscalationStep.NUDGE: "the bot notifies the people it waits for",
+_NEXT_STEP_TEXT = {
+    EscalationStep.RECHECK: "the bot checks again",
+    EscalationStep.REMIND: "the bot notifies the people it waits for",
     EscalationStep.REASSIGN: "the bot gives it to another agent if one is free",
-    EscalationStep.PERSON: "the bot calls for a person",
+    EscalationStep.ESCALATE: "the bot calls for a person",
 }
 
 
-def said(stall: Stall) -> str:
+def stall_text(stall: Stall) -> str:
     """Why it is stalled, which steps were taken and which is next, on one line."""
-    told = [stall.reason, *stall.tried]
-    if stall.next:
-        told.append(f"At {stall.next_at:%Y-%m-%d %H:%M} UTC {_NEXT[stall.next]}, unless there is progress before.")
-    return " ".join(told)
+    sentences = [stall.reason, *stall.actions_taken]
+    if stall.next_step:
+        step_text = _NEXT_STEP_TEXT[stall.next_step]
+        sentences.append(f"At {stall.next_at:%Y-%m-%d %H:%M} UTC {step_text}, unless there is progress before.")
+    return " ".join(sentences)
 
 
-def steps(task: Task) -> tuple[str, str, str]:
+def stall_suggestions(task: Task) -> tuple[str, str, str]:
     """Three things that a person can do about a stall, as Markdown."""
     stall, pull, lease = task.stall, task.pull, task.lease
     number = f"#{pull.number}" if pull else f"#{task.number}"
-    finish = f"Finish it yourself: comment `/claim`.{f' Any commits are on {code(lease.branch)}.' if lease else ''}"
-    page = f"[{number}]({pull.url})" if pull else number
+    finish_step = (
+        f"Finish it yourself: comment `/claim`.{f' Any commits are on {inline_code(lease.branch)}.' if lease else ''}"
+    )
+    link = f"[{number}]({pull.url})" if pull else number
     match stall.cause if stall else None:
         case StallCause.CI_APPROVAL:
             return (
-                f"Check what {page} changes, then press *Approve and run workflows* there; the task then "
+                f"Check what {link} changes, then press *Approve and run workflows* there; the task then "
                 "continues by itself.",
                 "Allow that agent's workflows to run without approval, in the settings of Actions or of the agent.",
                 f"Close {number}: the task goes to the next attempt.",
             )
         case StallCause.CI_NOT_STARTED | StallCause.CI_SLOW | StallCause.CI_CONFLICT:
             return (
-                f"Look at the checks of {page}: is a runner online, does a job hang? Run them again there.",
+                f"Look at the checks of {link}: is a runner online, does a job hang? Run them again there.",
                 "Comment `/resolve rebase` to merge the base into its branch; all checks then run again.",
                 "Comment `/retry` to start over, or `/claim` to finish it yourself.",
             )
         case StallCause.REVIEW | StallCause.REVIEWER:
             return (
-                f"Review {page}: approve it or request changes.",
+                f"Review {link}: approve it or request changes.",
                 "Add agents with the role `review` to `.github/orchestrator.yml`, or set `merge.review` there.",
                 "Return the task to the queue (comment `/release`), or close the issue as not planned.",
             )
         case StallCause.CRITERIA | StallCause.NOT_DONE:
             return (
                 "Tick the criteria that are met, or change them in the issue; to approve the text, comment `/ready`.",
-                f"Request changes in a review of {page}."
+                f"Request changes in a review of {link}."
                 if pull and pull.open
                 else "Comment `/complete` to see what is missing.",
                 "Close the issue as completed, or as not planned.",
             )
-        case StallCause.BUTTON | StallCause.MERGE_REFUSED | StallCause.MERGE_QUEUE | StallCause.UNHEARD:
+        case StallCause.MANUAL_MERGE | StallCause.MERGE_REFUSED | StallCause.MERGE_QUEUE | StallCause.NO_ANSWER:
             return (
-                f"Merge {page} yourself, or put it into the merge queue.",
+                f"Merge {link} yourself, or put it into the merge queue.",
                 "Check the rules of the branch: may the App merge there, and which checks and reviews do they require?",
                 "Comment `/resolve rebase` to update the branch, or `/retry` to start over.",
             )
@@ -220,22 +232,22 @@ def steps(task: Task) -> tuple[str, str, str]:
             return (
                 "Look at what the agent does. If it is fine, comment `/ack`.",
                 "Comment `/reassign` to give the task and the work so far to another agent.",
-                finish,
+                finish_step,
             )
 
 
-def patience_text(task: Task, policy: RepositoryConfig) -> str:
+def stall_timeout_text(task: Task, policy: RepositoryConfig) -> str:
     """After how long without progress the task counts as stalled, and why; empty if it cannot stall."""
     if task.status not in (Status.IN_PROGRESS, Status.REVIEW):
         return ""
-    configured, now = policy.timeouts.stall_timeout(task.priority.value), stall_after(task, policy.timeouts)
-    text = f"It counts as stalled after {format_duration(now)} without progress"
-    if now < configured:
+    configured, effective = policy.timeouts.stall_timeout(task.priority.value), stall_threshold(task, policy.timeouts)
+    text = f"It counts as stalled after {format_duration(effective)} without progress"
+    if effective < configured:
         return f"{text}: only a person can start its checks."
     text += f" ({format_duration(configured)} for a {task.priority}"
-    learned = learned_patience(task)
+    learned = learned_work_time(task)
     if learned is None:
         return f"{text})."
-    limit = min(configured * STALL_CEILING, policy.timeouts.attempt)
+    limit = min(configured * MAX_STALL_FACTOR, policy.timeouts.attempt)
     text += f"; by this repository's latest attempts, an agent may take {format_duration(learned)} to hand in"
     return f"{text}, of which {format_duration(limit)} at most count)." if learned > limit else f"{text})."

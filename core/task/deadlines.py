@@ -19,13 +19,13 @@ class DeadlineKind(StrEnum):
     QUEUE = "queue"  # ready: no agent has taken it
     ACK = "ack"  # assigned, for work or review: no sign yet that the agent started
     HEARTBEAT = "heartbeat"  # in progress: no sign of life
-    HARD = "hard"  # in progress for too long
+    ATTEMPT = "hard"  # in progress for too long
     POLL = "poll"  # in progress at a service that sends no events: it is polled
     CI = "ci"  # the pull request's checks have not ended
     STALL = "stall"  # in progress or in review without progress; then the next step
     PERSON = "person"  # failed: no person has reacted
-    CALL = "call"  # a person was notified, and has not answered or not fixed it
-    HELD = "held"  # held by a person: nothing happens when it is due, it starts again
+    ESCALATION = "call"  # a person was notified, and has not answered or not fixed it
+    HOLD = "held"  # held by a person: nothing happens when it is due, it starts again
 
 
 class TargetKind(StrEnum):
@@ -53,8 +53,8 @@ def task_target(number: int) -> DeadlineTarget:
     return DeadlineTarget(TargetKind.TASK, str(number))
 
 
-STALL_CEILING = 3  # times the configured time: beyond that, asking the agent is better
-ANSWER = timedelta(seconds=30)  # for GitHub to report the state of a run: one call, and a few retries
+MAX_STALL_FACTOR = 3  # times the configured time: beyond that, asking the agent is better
+POLL_TIMEOUT = timedelta(seconds=30)  # for GitHub to report the state of a run: one call, and a few retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +69,38 @@ class Deadline:
 def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
     """All deadlines of a task in its present state; empty only if it is done."""
     due: dict[DeadlineKind, datetime] = {}
-    quiet_since = max(task.status_since, task.reminded_at or task.status_since)
-    paused = task.held is not None and task.held.paused
-    if task.escalation and task.escalation.next_at and not paused:
-        due[DeadlineKind.CALL] = task.escalation.next_at
-    if task.held and task.is_open and (paused or task.status in (Status.PENDING, Status.READY)):
-        due[DeadlineKind.HELD] = quiet_since + timeouts.stall
-        for lease in filter(None, (task.lease, task.review)):
-            due |= _of_polling(lease)  # a service that sends no events is still polled
-        return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+    wait_started_at = max(task.status_since, task.wait_restarted_at or task.status_since)
+    is_paused = task.hold is not None and task.hold.is_paused
+    if task.escalation and task.escalation.next_at and not is_paused:
+        due[DeadlineKind.ESCALATION] = task.escalation.next_at
+    if task.hold and task.is_open and (is_paused or task.status in (Status.PENDING, Status.READY)):
+        due[DeadlineKind.HOLD] = wait_started_at + timeouts.stall
+        for lease in filter(None, (task.lease, task.review_lease)):
+            due |= _poll_deadline(lease)  # a service that sends no events is still polled
+        return tuple(Deadline(kind, due_at, task.attempt) for kind, due_at in due.items())
     match task.status:
         case Status.PENDING:
-            due[DeadlineKind.AUTHOR] = quiet_since + timeouts.stall
+            due[DeadlineKind.AUTHOR] = wait_started_at + timeouts.stall
         case Status.READY:
-            due[DeadlineKind.QUEUE] = quiet_since + timeouts.stall
+            due[DeadlineKind.QUEUE] = wait_started_at + timeouts.stall
         case Status.IN_PROGRESS if task.lease and task.lease.holder_id is None:
-            due[DeadlineKind.STALL] = _of_stall(task, quiet_since, timeouts)
-            due |= _of_lease(task.lease, timeouts)
+            due[DeadlineKind.STALL] = _stall_deadline(task, wait_started_at, timeouts)
+            due |= _lease_deadlines(task.lease, timeouts)
         case Status.REVIEW | Status.IN_PROGRESS:
-            due[DeadlineKind.STALL] = _of_stall(task, quiet_since, timeouts)
-            due |= _of_checks(task.pull, timeouts)
-            if task.review and task.review.holder_id is None:
-                due |= _of_lease(task.review, timeouts)
+            due[DeadlineKind.STALL] = _stall_deadline(task, wait_started_at, timeouts)
+            due |= _check_deadline(task.pull, timeouts)
+            if task.review_lease and task.review_lease.holder_id is None:
+                due |= _lease_deadlines(task.review_lease, timeouts)
         case Status.FAILED:
-            due[DeadlineKind.PERSON] = quiet_since + timeouts.stall
-            due |= _of_checks(task.pull, timeouts)
+            due[DeadlineKind.PERSON] = wait_started_at + timeouts.stall
+            due |= _check_deadline(task.pull, timeouts)
         case Status.DONE:
             pass
     # Only one of the two leases has deadlines at a time: the implementer waits while another agent reviews.
-    return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+    return tuple(Deadline(kind, due_at, task.attempt) for kind, due_at in due.items())
 
 
-def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
+def stall_threshold(task: Task, timeouts: Timeouts) -> timedelta:
     """How long nothing may move before the task counts as stalled.
 
     At least the configured time for its priority. For an agent at work it may be more, from how long this repository's
@@ -112,52 +112,52 @@ def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
     if task.status is Status.REVIEW and pull and _awaits_approval(pull):
         return timeouts.ack
     configured = timeouts.stall_timeout(task.priority.value)
-    learned = learned_patience(task)
-    return max(configured, min(learned, configured * STALL_CEILING, timeouts.attempt)) if learned else configured
+    learned = learned_work_time(task)
+    return max(configured, min(learned, configured * MAX_STALL_FACTOR, timeouts.attempt)) if learned else configured
 
 
-def learned_patience(task: Task) -> timedelta | None:
+def learned_work_time(task: Task) -> timedelta | None:
     """How long the present agent may take, from what this repository's agents took; None if there is no data."""
     lease = task.lease
     at_work = task.status is Status.IN_PROGRESS and lease is not None and lease.role is Role.IMPLEMENT
-    if not at_work or lease is None or lease.patience is None:
+    if not at_work or lease is None or lease.learned_timeout is None:
         return None
-    return lease.patience.work
+    return lease.learned_timeout.work
 
 
 def _awaits_approval(pull: Pull) -> bool:
-    return pull.open and pull.checks is ChecksState.PENDING and pull.checks_wait is CheckWaitReason.APPROVAL
+    return pull.open and pull.checks is ChecksState.PENDING and pull.check_wait_reason is CheckWaitReason.APPROVAL
 
 
-def _of_stall(task: Task, quiet_since: datetime, timeouts: Timeouts) -> datetime:
-    return task.stall.next_at if task.stall else quiet_since + stall_after(task, timeouts)
+def _stall_deadline(task: Task, wait_started_at: datetime, timeouts: Timeouts) -> datetime:
+    return task.stall.next_at if task.stall else wait_started_at + stall_threshold(task, timeouts)
 
 
-def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+def _check_deadline(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     # Also for a pull request that was merged before its checks ended: the task is done only when they passed.
     if pull is None or pull.checks is not ChecksState.PENDING:
         return {}
-    asked = pull.checks_asked_at
-    return {DeadlineKind.CI: asked + timeouts.heartbeat if asked else pull.head_seen_at + timeouts.ack}
+    requested_at = pull.checks_requested_at
+    return {DeadlineKind.CI: requested_at + timeouts.heartbeat if requested_at else pull.head_seen_at + timeouts.ack}
 
 
-def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+def _lease_deadlines(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     ack, heartbeat = timeouts.ack, timeouts.heartbeat
-    if lease.patience:  # at least the configured time, also if that changed meanwhile
-        ack, heartbeat = max(ack, lease.patience.ack), max(heartbeat, lease.patience.heartbeat)
-    begun = lease.acknowledged_at is not None
-    kind, patience = (DeadlineKind.HEARTBEAT, heartbeat) if begun else (DeadlineKind.ACK, ack)
-    heard = lease.last_heard_at
+    if lease.learned_timeout:  # at least the configured time, also if that changed meanwhile
+        ack, heartbeat = max(ack, lease.learned_timeout.ack), max(heartbeat, lease.learned_timeout.heartbeat)
+    is_acknowledged = lease.acknowledged_at is not None
+    kind, timeout = (DeadlineKind.HEARTBEAT, heartbeat) if is_acknowledged else (DeadlineKind.ACK, ack)
+    silent_since = lease.silent_since
     # Before an agent is declared dead it is polled once: its run may be queued, or its event lost.
-    asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
+    checked_at = lease.silence_check_at if lease.silence_check_at and lease.silence_check_at > silent_since else None
     due = {
-        kind: asked + ANSWER if asked else heard + patience,
-        DeadlineKind.HARD: lease.since + timeouts.attempt + lease.paused,
+        kind: checked_at + POLL_TIMEOUT if checked_at else silent_since + timeout,
+        DeadlineKind.ATTEMPT: lease.since + timeouts.attempt + lease.pause_duration,
     }
-    return due | _of_polling(lease)
+    return due | _poll_deadline(lease)
 
 
-def _of_polling(lease: Lease) -> dict[DeadlineKind, datetime]:
+def _poll_deadline(lease: Lease) -> dict[DeadlineKind, datetime]:
     if not lease.poll_seconds:
         return {}
-    return {DeadlineKind.POLL: (lease.asked_at or lease.since) + timedelta(seconds=lease.poll_seconds)}
+    return {DeadlineKind.POLL: (lease.last_poll_at or lease.since) + timedelta(seconds=lease.poll_seconds)}

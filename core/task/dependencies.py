@@ -24,7 +24,7 @@ class Source(StrEnum):
     REMOVED = "removed"  # the text names it, but it was removed from GitHub's issue dependencies
 
     @property
-    def native(self) -> bool:
+    def is_native(self) -> bool:
         """Whether GitHub itself stores the relation."""
         return self in (Source.BLOCKED_BY, Source.SUB_ISSUE)
 
@@ -37,33 +37,33 @@ class Dependency:
     source: Source = Source.TEXT
 
 
-def standing(told: Mapping[str, Dependency], stored: Mapping[str, Dependency]) -> dict[str, Dependency]:
+def merge_dependencies(fetched: Mapping[str, Dependency], stored: Mapping[str, Dependency]) -> dict[str, Dependency]:
     """The relations just read, compared with the previous ones: a blocker that only the text still names is lifted."""
     return {
-        reference: Dependency(need.finished, Source.REMOVED)
-        if need.source is Source.TEXT
-        and (known := stored.get(reference))
-        and known.source in (Source.BLOCKED_BY, Source.REMOVED)
-        else need
-        for reference, need in told.items()
+        reference: Dependency(dependency.finished, Source.REMOVED)
+        if dependency.source is Source.TEXT
+        and (previous := stored.get(reference))
+        and previous.source in (Source.BLOCKED_BY, Source.REMOVED)
+        else dependency
+        for reference, dependency in fetched.items()
     }
 
 
-def counting(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
+def effective_graph(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
     """The graph of the dependencies that count: task → needed task → source."""
 
-    def counts(task: str, needed: str, source: Source) -> bool:
-        back = sources.get(needed, {}).get(task)
-        turned_around = source is Source.TEXT and back is not None and back.native and needed != task
-        return source is not Source.REMOVED and not turned_around
+    def is_effective(task: str, dependency: str, source: Source) -> bool:
+        reverse = sources.get(dependency, {}).get(task)
+        is_reversed = source is Source.TEXT and reverse is not None and reverse.is_native and dependency != task
+        return source is not Source.REMOVED and not is_reversed
 
     return {
-        task: tuple(needed for needed, source in needs.items() if counts(task, needed, source))
-        for task, needs in sources.items()
+        task: tuple(dependency for dependency, source in dependencies.items() if is_effective(task, dependency, source))
+        for task, dependencies in sources.items()
     }
 
 
-def changed_natively(before: Mapping[str, Dependency], after: Mapping[str, Dependency]) -> Collection[str]:
+def native_changes(before: Mapping[str, Dependency], after: Mapping[str, Dependency]) -> Collection[str]:
     """The references that were added to or removed from GitHub's own relations."""
-    was = {reference for reference, need in before.items() if need.source.native}
-    return was ^ {reference for reference, need in after.items() if need.source.native}
+    native_before = {reference for reference, dependency in before.items() if dependency.source.is_native}
+    return native_before ^ {reference for reference, dependency in after.items() if dependency.source.is_native}

@@ -63,12 +63,12 @@ class IllegalTransition(ValueError):
     """The table has no such row: a rule forgot to check the status first."""
 
 
-def allows(status: Status, trigger: Trigger) -> bool:
+def can_apply(status: Status, trigger: Trigger) -> bool:
     """Whether the table has a row for this trigger in this status."""
     return (status, trigger) in _TARGETS
 
 
-def move(task: Task, trigger: Trigger, now: datetime) -> Task:
+def apply_trigger(task: Task, trigger: Trigger, now: datetime) -> Task:
     """The task after `trigger`.
 
     Raises `IllegalTransition` if the table has no such row.
@@ -80,7 +80,7 @@ def move(task: Task, trigger: Trigger, now: datetime) -> Task:
     return replace(task, status=target, status_since=now)
 
 
-def mermaid() -> str:
+def state_diagram() -> str:
     """The state diagram of the documentation, drawn from the table."""
     lines = ["stateDiagram-v2", "    [*] --> pending"]
     names = {s: s.value.replace("-", "_") for s in Status}

@@ -115,26 +115,26 @@ class Lease:
     branch: str
     since: datetime
     acknowledged_at: datetime | None = None
-    last_sign_at: datetime | None = None
+    last_activity_at: datetime | None = None
     started_at: datetime | None = None  # when the start call was accepted: only then it can be silent
-    polled_at: datetime | None = None  # when it was last polled, or found not started yet
-    unheard_at: datetime | None = None  # when the poll returned no sign of life
+    silence_check_at: datetime | None = None  # when it was last polled, or found not started yet
+    silence_confirmed_at: datetime | None = None  # when the poll returned no sign of life
     session: str | None = None  # how its adapter finds the work again: the id of a run, of a session, …
     session_url: str | None = None
     holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
     role: Role = Role.IMPLEMENT
     poll_seconds: int | None = None  # how often its service is polled; None for agents that send events
-    asked_at: datetime | None = None  # when it was last polled for that reason
+    last_poll_at: datetime | None = None  # when it was last polled for that reason
     progress: str = ""  # the holder's last progress report, cleaned
-    patience: LearnedTimeout | None = None  # None: the configured timeouts
-    paused: timedelta = timedelta()  # how long a person paused it: it gets that much more time
+    learned_timeout: LearnedTimeout | None = None  # None: the configured timeouts
+    pause_duration: timedelta = timedelta()  # how long a person paused it: it gets that much more time
     resumed_at: datetime | None = None  # when the last pause ended
 
     @property
-    def last_heard_at(self) -> datetime:
+    def silent_since(self) -> datetime:
         """When its silence began: the last sign of life, else its start; or the end of a later pause."""
-        heard = self.last_sign_at or self.acknowledged_at or self.started_at or self.since
-        return max(heard, self.resumed_at) if self.resumed_at else heard
+        last_activity = self.last_activity_at or self.acknowledged_at or self.started_at or self.since
+        return max(last_activity, self.resumed_at) if self.resumed_at else last_activity
 
     @property
     def worker(self) -> str | None:
@@ -169,31 +169,37 @@ class Pull:
     merged: bool = False
     merge_sha: str | None = None
     checks: ChecksState = ChecksState.PENDING
-    checks_asked_at: datetime | None = None
-    checks_wait: CheckWaitReason | None = None  # while they are pending; None: not read yet
+    checks_requested_at: datetime | None = None
+    check_wait_reason: CheckWaitReason | None = None  # while they are pending; None: not read yet
     # By the reviewer's id; the verdict of an agent without an account stands under its attempt, negative.
     approvals: Mapping[int, Approval] = field(default_factory=dict)
-    verdicts: Mapping[int, datetime] = field(
+    review_times: Mapping[int, datetime] = field(
         default_factory=dict
     )  # when each person last gave one, or had it dismissed
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
-    tried_base_sha: str | None = None  # the base's SHA at that trial
+    trial_base_sha: str | None = None  # the base's SHA at that trial
     base_sha: str | None = None  # the latest known base SHA; a trial merge with another one is outdated
     merge_requested_sha: str | None = None
-    update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
-    merge_round: int = 0  # how often the merge was requested; only the last request counts
-    dod_shown: str | None = None  # what the check `definition-of-done` last showed, to write it only once
-    dod_waits: bool = False  # it is not urgent and may not be written yet
-    conflict_shown: str | None = None  # the same for the check `conflict-first`
+    requested_update: str = ""  # head and base of the last update of the branch that the configuration asked for
+    merge_attempt: int = 0  # how often the merge was requested; only the last request counts
+    dod_fingerprint: str | None = None  # what the check `definition-of-done` last showed, to write it only once
+    is_dod_pending: bool = False  # it is not urgent and may not be written yet
+    conflict_fingerprint: str | None = None  # the same for the check `conflict-first`
     files: tuple[str, ...] = ()  # that it changes, as far as they are known
-    trial: TrialMerge | None = None  # how the merge of this head with the base came out
-    rivals: tuple[ConflictingPull, ...] = ()  # open pull requests that cannot be merged together with it
-    asked: Feedback | None = None  # what a person wants changed of a draft that its agent is still at work on
+    trial_merge: TrialMerge | None = None  # how the merge of this head with the base came out
+    conflicting_pulls: tuple[ConflictingPull, ...] = ()  # open pull requests that cannot be merged together with it
+    requested_changes: Feedback | None = (
+        None  # what a person wants changed of a draft that its agent is still at work on
+    )
 
     @property
-    def waits_behind(self) -> tuple[ConflictingPull, ...]:
+    def blocking_pulls(self) -> tuple[ConflictingPull, ...]:
         """The rivals that keep it from being merged."""
-        return tuple(rival for rival in self.rivals if rival.waits is not Precedence.OTHER and not rival.ignored)
+        return tuple(
+            conflicting_pull
+            for conflicting_pull in self.conflicting_pulls
+            if conflicting_pull.precedence is not Precedence.OTHER and not conflicting_pull.is_ignored
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +214,13 @@ class Attempt:
     outcome: str
     reason: str
     branch: str
-    blamed: bool  # counts against the agent and the limit of attempts
+    counts_against_agent: bool  # counts against the agent and the limit of attempts
     pull: int | None = None
     head_sha: str | None = None
     feedback: Feedback | None = None
     role: Role = Role.IMPLEMENT
     by_person: bool = False
-    merges: bool | None = None  # whether its head merged with the base when it ended; None: not known
+    is_mergeable: bool | None = None  # whether its head merged with the base when it ended; None: not known
 
     @property
     def worker(self) -> str | None:
@@ -229,7 +235,7 @@ class Plan:
     text: str
     agent: str
     attempt: int
-    at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +255,9 @@ class AssignmentDecision:
     agent: str | None
     reason: str
     candidates: tuple[Candidate, ...]
-    at: datetime
+    decided_at: datetime
     role: Role = Role.IMPLEMENT  # which part of the task was to be handed out
-    hopeless: bool = False  # no agent could have it, however long it waits
+    is_unassignable: bool = False  # no agent could have it, however long it waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,39 +284,39 @@ class Task:
     kind_reason: str
     approved_digest: str | None = None
     approved_by: str | None = None
-    kind_overruled: bool = False
-    required: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+    kind_overridden: bool = False
+    required_capabilities: tuple[str, ...] = ()
+    readiness_problems: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()  # all that counts: `#12`, `owner/repo#3`
-    waits_for: tuple[str, ...] = ()  # references of unfinished dependencies: `#12`, `owner/repo#3`
+    open_dependencies: tuple[str, ...] = ()  # references of unfinished dependencies: `#12`, `owner/repo#3`
     flags: Mapping[Flag, str] = field(default_factory=dict)
     attempt: int = 0
     lease: Lease | None = None
     pull: Pull | None = None
     choice: AssignmentDecision | None = None
     history: tuple[Attempt, ...] = ()
-    retried_after: int = 0  # number of attempts before the last `/retry`: those no longer count
-    withdrawn: bool = False  # a user removed the label `task`: the bot leaves it alone
+    retry_offset: int = 0  # number of attempts before the last `/retry`: those no longer count
+    untracked: bool = False  # a user removed the label `task`: the bot leaves it alone
     closed_by: str | None = None
-    held: Hold | None = None
+    hold: Hold | None = None
     forecast: Forecast | None = None  # the files that it is likely to change
-    let_past: tuple[int, ...] = ()  # tasks that a person allowed this one to overlap
+    ignored_overlaps: tuple[int, ...] = ()  # tasks that a person allowed this one to overlap
     plan: Plan | None = None
-    review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
-    ignored: Mapping[int, datetime] = field(
+    review_lease: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
+    ignored_conflicts: Mapping[int, datetime] = field(
         default_factory=dict
     )  # pull requests whose conflict does not count till then
-    let_pass: str = ""  # the conflict whose label a person removed: only another conflict sets it again
+    dismissed_conflict: str = ""  # the conflict whose label a person removed: only another conflict sets it again
     escalation: Escalation | None = None  # the open escalation
     stall: Stall | None = None  # nothing has moved for too long
-    said: Mapping[str, datetime] = field(default_factory=dict)  # see `core.commands.ordering`
-    reminded_at: datetime | None = None  # when the present wait started again: a reminder, or progress
+    instruction_times: Mapping[str, datetime] = field(default_factory=dict)  # see `core.commands.ordering`
+    wait_restarted_at: datetime | None = None  # when the present wait started again: a reminder, or progress
 
     @property
-    def in_line(self) -> bool:
+    def is_assignable(self) -> bool:
         """Whether it can be assigned to an agent now."""
-        ready = self.status is Status.READY and not self.withdrawn
-        return ready and not self.waits_for and not self.held and Flag.PARKED not in self.flags
+        is_ready = self.status is Status.READY and not self.untracked
+        return is_ready and not self.open_dependencies and not self.hold and Flag.PARKED not in self.flags
 
     @property
     def is_open(self) -> bool:
@@ -320,37 +326,37 @@ class Task:
     @property
     def last_feedback(self) -> Feedback | None:
         """The feedback that the next attempt starts from."""
-        return next((a.feedback for a in reversed(self.history) if a.feedback), None)
+        return next((attempt.feedback for attempt in reversed(self.history) if attempt.feedback), None)
 
-    def lease_of(self, attempt: int) -> Lease | None:
+    def find_lease(self, attempt: int) -> Lease | None:
         """The lease with this fencing token: the holder's or the reviewer's."""
-        return next((lease for lease in (self.lease, self.review) if lease and lease.attempt == attempt), None)
+        return next((lease for lease in (self.lease, self.review_lease) if lease and lease.attempt == attempt), None)
 
     @property
-    def counted(self) -> tuple[Attempt, ...]:
+    def counted_attempts(self) -> tuple[Attempt, ...]:
         """The attempts since a person last said `/retry`, which wipes the slate."""
-        return self.history[self.retried_after :]
+        return self.history[self.retry_offset :]
 
     @property
-    def failures(self) -> int:
+    def failure_count(self) -> int:
         """How many attempts count against the limit."""
-        return sum(attempt.blamed for attempt in self.counted)
+        return sum(attempt.counts_against_agent for attempt in self.counted_attempts)
 
     @property
-    def work(self) -> tuple[Attempt, ...]:
+    def work_attempts(self) -> tuple[Attempt, ...]:
         """The counted attempts at the work itself; planning and reviewing are no attempts at it."""
-        return tuple(attempt for attempt in self.counted if attempt.role is Role.IMPLEMENT)
+        return tuple(attempt for attempt in self.counted_attempts if attempt.role is Role.IMPLEMENT)
 
     @property
     def failed_plan(self) -> Attempt | None:
         """The attempt after which the task goes on without a plan, if there was one."""
-        tried = next((a for a in reversed(self.counted) if a.role is Role.PLAN), None)
-        return tried if self.plan is None else None
+        attempt = next((a for a in reversed(self.counted_attempts) if a.role is Role.PLAN), None)
+        return attempt if self.plan is None else None
 
-    def flagged(self, flag: Flag, reason: str) -> Task:
+    def with_flag(self, flag: Flag, reason: str) -> Task:
         """The task with this flag up."""
         return replace(self, flags={**self.flags, flag: reason})
 
-    def unflagged(self, *flags: Flag) -> Task:
+    def without_flags(self, *flags: Flag) -> Task:
         """The task without these flags."""
-        return replace(self, flags={f: r for f, r in self.flags.items() if f not in flags})
+        return replace(self, flags={name: reason for name, reason in self.flags.items() if name not in flags})

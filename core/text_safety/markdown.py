@@ -43,14 +43,14 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SourceLine:
     """A line of the source with its number, counted from 1."""
 
     number: int
     text: str
 
 
-def parse(text: str, env: dict[str, Any] | None = None) -> list[Token]:
+def parse_tokens(text: str, env: dict[str, Any] | None = None) -> list[Token]:
     """The parser's tokens; `env` receives the link definitions."""
     # Comments and their kin, opened by the thousand and never closed, would each be looked for to the end of the text.
     if text.count("<!") + text.count("<?") > 1000:
@@ -59,13 +59,13 @@ def parse(text: str, env: dict[str, Any] | None = None) -> list[Token]:
 
 
 def _outside_quotes(tokens: Iterable[Token]) -> Iterator[Token]:
-    quotes = 0
+    quote_depth = 0
     for token in tokens:
         if token.type == "blockquote_open":
-            quotes += 1
+            quote_depth += 1
         elif token.type == "blockquote_close":
-            quotes -= 1
-        elif not quotes:
+            quote_depth -= 1
+        elif not quote_depth:
             yield token
 
 
@@ -81,7 +81,7 @@ class Heading:
 
 def headings(text: str) -> tuple[Heading, ...]:
     """The top-level headings of a document, in order. A line ends with LF, with CR, or with both."""
-    return _headings(parse(text))
+    return _headings(parse_tokens(text))
 
 
 def _headings(tokens: list[Token]) -> tuple[Heading, ...]:
@@ -94,36 +94,36 @@ def _headings(tokens: list[Token]) -> tuple[Heading, ...]:
 
 def sections(text: str) -> tuple[Section, ...]:
     """Split a document at its top-level headings; the first section is what stands before."""
-    tokens = parse(text)
+    tokens = parse_tokens(text)
     lines = text.split("\n")
-    heads = (Heading("", 0, 0, 0), *_headings(tokens))
-    items: list[list[ListItem]] = [[] for _ in heads]
-    starts = [head.begin for head in heads]
-    for line, item in _items(tokens):
+    all_headings = (Heading("", 0, 0, 0), *_headings(tokens))
+    items: list[list[ListItem]] = [[] for _ in all_headings]
+    starts = [head.begin for head in all_headings]
+    for line, item in _list_items(tokens):
         items[bisect_right(starts, line) - 1].append(item)
     ends = [*starts[1:], len(lines)]
     return tuple(
-        Section(head.text, head.level, "\n".join(lines[head.end : end]).strip("\n").rstrip(), tuple(found))
-        for head, end, found in zip(heads, ends, items, strict=True)
+        Section(head.text, head.level, "\n".join(lines[head.end : end]).strip("\n").rstrip(), tuple(section_items))
+        for head, end, section_items in zip(all_headings, ends, items, strict=True)
     )
 
 
-def _items(tokens: Iterable[Token]) -> Iterator[tuple[int, ListItem]]:
+def _list_items(tokens: Iterable[Token]) -> Iterator[tuple[int, ListItem]]:
     depth = -1
-    fresh = False  # inside an item whose own first line has not come yet
+    awaits_text = False  # inside an item whose own first line has not come yet
     for token in _outside_quotes(tokens):
         if token.type in {"bullet_list_open", "ordered_list_open"}:
             depth += 1
         elif token.type in {"bullet_list_close", "ordered_list_close"}:
             depth -= 1
         elif token.type in {"list_item_open", "list_item_close"}:
-            fresh = token.type == "list_item_open"
-        elif token.type == "inline" and fresh and token.map:
-            fresh = False
-            box = _CHECKBOX.match(token.content)
-            content = " ".join(((box[2] or "") if box else token.content).split())
+            awaits_text = token.type == "list_item_open"
+        elif token.type == "inline" and awaits_text and token.map:
+            awaits_text = False
+            checkbox = _CHECKBOX.match(token.content)
+            content = " ".join(((checkbox[2] or "") if checkbox else token.content).split())
             if content:
-                yield token.map[0], ListItem(content, None if box is None else box[1] != " ", depth)
+                yield token.map[0], ListItem(content, None if checkbox is None else checkbox[1] != " ", depth)
 
 
 def prose(text: str) -> str:
@@ -132,30 +132,30 @@ def prose(text: str) -> str:
     Paragraphs are separated by an empty line, the items of a list and the sentence that leads to it by a line
     end. A backtick stands where code was, so that the words on both sides of it are not read as neighbours.
     """
-    out: list[str] = []
-    lists = 0
-    for token in _outside_quotes(parse(text)):
+    parts: list[str] = []
+    list_depth = 0
+    for token in _outside_quotes(parse_tokens(text)):
         if token.type in {"bullet_list_open", "ordered_list_open"}:
-            lists += 1
+            list_depth += 1
         elif token.type in {"bullet_list_close", "ordered_list_close"}:
-            lists -= 1
+            list_depth -= 1
         elif token.type in {"inline", "html_block"}:
             block = re.sub(r"<[^<>]*>", "", token.content) if token.type == "html_block" else _inline_prose(token)
             if block.strip():
-                out += ["\n" if lists else "\n\n", block.strip()]
+                parts += ["\n" if list_depth else "\n\n", block.strip()]
         elif token.type in {"fence", "code_block"}:
-            out += ["\n\n`"]
-    return "".join(out).strip()
+            parts += ["\n\n`"]
+    return "".join(parts).strip()
 
 
 def _inline_prose(token: Token) -> str:
     parts: list[str] = []
-    struck = 0
+    strike_depth = 0
     for child in token.children or []:
         if child.type in {"s_open", "s_close"}:
-            struck += child.nesting
+            strike_depth += child.nesting
             parts.append("`")
-        elif struck or child.type in {"code_inline", "image"}:
+        elif strike_depth or child.type in {"code_inline", "image"}:
             parts.append("`")
         elif child.type in {"softbreak", "hardbreak"}:
             parts.append("\n")
@@ -172,19 +172,19 @@ _CONTAINERS = frozenset(
         "section table template td ul",
     )
 )
-_MARK = "\ue000"  # private use: carries a line's number through the inline parser, which takes it for a letter
-_COMMAND = re.compile(r"[ \t]*/[A-Za-z]")
+_LINE_MARK = "\ue000"  # private use: carries a line's number through the inline parser, which takes it for a letter
+_COMMAND_START = re.compile(r"[ \t]*/[A-Za-z]")
 
 
-def command_lines(text: str) -> tuple[Line, ...]:
+def command_lines(text: str) -> tuple[SourceLine, ...]:
     """Lines of top-level paragraphs that begin with `/` and a letter.
 
     Nothing inside quotes, code, HTML, links, lists, headings, tables or emphasis counts.
     """
-    text = text.replace(_MARK, "")
+    text = text.replace(_LINE_MARK, "")
     lines = text.split("\n")
-    tokens = parse(text)
-    found: list[Line] = []
+    tokens = parse_tokens(text)
+    commands: list[SourceLine] = []
     open_tags: dict[str, int] = defaultdict(int)
     for index, token in enumerate(tokens):
         if token.type == "html_block":
@@ -193,18 +193,19 @@ def command_lines(text: str) -> tuple[Line, ...]:
                     open_tags[name] = max(0, open_tags[name] + (-1 if tag[0].startswith("</") else 1))
         elif token.type == "inline" and token.level == 1 and token.map and tokens[index - 1].type == "paragraph_open":
             content = token.content.split("\n")
-            if any(open_tags.values()) or not any(_COMMAND.match(line) for line in content):
+            if any(open_tags.values()) or not any(_COMMAND_START.match(line) for line in content):
                 continue
             # A line may lie inside a code span, a tag or a link that began above it. Only the inline parser
             # knows, so each candidate carries its number through it and is looked for among the plain text.
             marked = (
-                f"{_MARK}{n}{_MARK}{line.lstrip()}" if _COMMAND.match(line) else line for n, line in enumerate(content)
+                f"{_LINE_MARK}{offset}{_LINE_MARK}{line.lstrip()}" if _COMMAND_START.match(line) else line
+                for offset, line in enumerate(content)
             )
             for child in PARSER.parseInline("\n".join(marked))[0].children or []:
-                if child.type == "text" and child.level == 0 and child.content.startswith(_MARK):
-                    at = token.map[0] + int(child.content.split(_MARK)[1])
-                    found.append(Line(at + 1, lines[at].strip()))
-    return tuple(found)
+                if child.type == "text" and child.level == 0 and child.content.startswith(_LINE_MARK):
+                    line_index = token.map[0] + int(child.content.split(_LINE_MARK)[1])
+                    commands.append(SourceLine(line_index + 1, lines[line_index].strip()))
+    return tuple(commands)
 
 
 def tag_name(tag: str) -> str:

@@ -7,7 +7,7 @@ a quotation from notifying people or linking issues, `mask_secrets` hides creden
 import re
 import unicodedata
 
-from core.text_safety.strip_hidden import visible
+from core.text_safety.strip_hidden import strip_hidden
 
 BODY_LIMIT = 65_536  # characters that GitHub takes in the body of an issue or a comment
 
@@ -18,7 +18,7 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_MARKS = 30  # on one letter
+_MAX_MARKS = 30  # on one letter
 _BEYOND_LATIN = re.compile("[^\x00-\u02ff]{16,}")  # where marks can be that many
 _LINE_END = re.compile("\r\n|[\r\x85\u2028\u2029]")
 # Colours and cursor moves (CSI), titles and links (OSC and its kin, ended by BEL or ST), and short escapes. A
@@ -30,7 +30,7 @@ _ANSI = re.compile(
 )
 
 
-def plain(text: str) -> str:
+def normalize_text(text: str) -> str:
     """The text in NFC without invisible, bidirectional and control characters and ANSI escapes.
 
     Every kind of line ending becomes a line feed.
@@ -39,21 +39,21 @@ def plain(text: str) -> str:
     text = _INVISIBLE.sub("", text)
     # A lone surrogate comes out of escaped JSON and cannot be written as UTF-8 by anything after us.
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    return unicodedata.normalize("NFC", _BEYOND_LATIN.sub(lambda run: _thinned(run[0]), text))
+    return unicodedata.normalize("NFC", _BEYOND_LATIN.sub(lambda run: _limit_marks(run[0]), text))
 
 
-def _thinned(text: str) -> str:
+def _limit_marks(text: str) -> str:
     """At most 30 marks on one letter, as in Unicode's Stream-Safe Text Format.
 
     Sorting marks takes quadratic time: minutes for those that fit into one log.
     """
-    kept, marks = [], 0
-    for sign in text:
+    characters, marks = [], 0
+    for character in text:
         # Each of the four is two marks in one.
-        marks += 2 if sign in "\u0344\u0f73\u0f75\u0f81" else 1 if unicodedata.combining(sign) else -marks
-        if marks <= _MARKS:
-            kept.append(sign)
-    return "".join(kept)
+        marks += 2 if character in "\u0344\u0f73\u0f75\u0f81" else 1 if unicodedata.combining(character) else -marks
+        if marks <= _MAX_MARKS:
+            characters.append(character)
+    return "".join(characters)
 
 
 def clean(text: str, limit: int = BODY_LIMIT) -> str:
@@ -64,35 +64,35 @@ def clean(text: str, limit: int = BODY_LIMIT) -> str:
     """
     text = text[: 2 * limit]  # bounds the work; removed text may make room for what follows, within reason
     for _ in range(6):
-        before = text
-        text = cut(visible(plain(text)).strip("\n").rstrip(), limit)
-        if text == before:
+        previous = text
+        text = truncate(strip_hidden(normalize_text(text)).strip("\n").rstrip(), limit)
+        if text == previous:
             return text
     # Each removal created something new to remove, again and again: no author writes that by accident.
-    return cut(plain(re.sub(r"\]:", "] :", text.replace("<", "\uff1c"))).strip("\n").rstrip(), limit)
+    return truncate(normalize_text(re.sub(r"\]:", "] :", text.replace("<", "\uff1c"))).strip("\n").rstrip(), limit)
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """The text, or as much of its beginning as fits into `limit` characters with a note that it was cut."""
     if len(text) <= limit:
         return text
     note = f"\n\n[Cut here: the text was longer than {limit} characters.]"
     if limit < 2 * len(note):
         return text[:limit].rstrip()
-    kept = text[: limit - len(note)]
+    beginning = text[: limit - len(note)]
     # Half a line may be half a tag or half a code span, which would read differently.
-    whole = kept.rpartition("\n")[0]
-    return (whole if 2 * len(whole) > len(kept) else kept).rstrip() + note
+    whole_lines = beginning.rpartition("\n")[0]
+    return (whole_lines if 2 * len(whole_lines) > len(beginning) else beginning).rstrip() + note
 
 
 def one_line(text: str, limit: int = 200) -> str:
     """A title or a reason on one line: visible characters and single spaces, cut to `limit` characters."""
-    text = " ".join(plain(text[: 8 * limit + 1000]).split())
+    text = " ".join(normalize_text(text[: 8 * limit + 1000]).split())
     return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"
 
 
-_BREAK = "\u200b"
-_ACTIVE = re.compile(
+_ZERO_WIDTH_SPACE = "\u200b"
+_ACTIVE_SYNTAX = re.compile(
     r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9_-])"  # a mention; an e-mail address is none
     r"|#(?=[0-9])|\bGH-(?=[0-9])"  # an issue reference, whatever stands before it
     r"|<(?=[A-Za-z/!?])"  # HTML
@@ -112,26 +112,26 @@ def defuse(text: str) -> str:
     comment is written. Defusing twice changes nothing. The text can still open a code block or a list: for anything
     longer than a line, use `fence`.
     """
-    return _ACTIVE.sub(lambda found: found[0] + _BREAK, text)
+    return _ACTIVE_SYNTAX.sub(lambda match: match[0] + _ZERO_WIDTH_SPACE, text)
 
 
-def code(name: str) -> str:
+def inline_code(name: str) -> str:
     """A name from outside (of a file, of a branch) as inline code that it cannot leave, also inside a table."""
     return f"`{one_line(name, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
 
 
-def fence(text: str, language: str = "") -> str:
+def code_block(text: str, language: str = "") -> str:
     """The text as a Markdown code block that it cannot leave; nothing in it is linked or rendered."""
     # Longer runs of backticks are broken up so that the fence does not grow without bound.
-    text = re.sub("`{40}(?=`)", "`" * 40 + _BREAK, _LINE_END.sub("\n", text)).strip("\n")
+    text = re.sub("`{40}(?=`)", "`" * 40 + _ZERO_WIDTH_SPACE, _LINE_END.sub("\n", text)).strip("\n")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    bar = "`" * max(3, longest + 1)
-    return f"{bar}{re.sub(r'[^A-Za-z0-9+#._-]', '', language)[:40]}\n{text}\n{bar}"
+    backticks = "`" * max(3, longest + 1)
+    return f"{backticks}{re.sub(r'[^A-Za-z0-9+#._-]', '', language)[:40]}\n{text}\n{backticks}"
 
 
 # Each pattern ends in a run that is long enough at once or fails at once, or that cannot start inside its own kind: so
 # every input takes linear time.
-_WHOLE = re.compile(
+_TOKEN = re.compile(
     r"gh[pousr]_[A-Za-z0-9_]{16,}"  # GitHub
     r"|github_pat_[A-Za-z0-9_]{16,}"
     r"|v1\.[0-9a-f]{40}"
@@ -181,8 +181,8 @@ def mask_secrets(text: str) -> str:
     `--token x`, and the user part of URLs (`git@` alone is no secret). When in doubt it masks.
     """
     text = _PEM.sub("***", text)
-    text = _WHOLE.sub("***", text)
-    text = _HEADER.sub(lambda found: found[1] + (f"{found[2]} " if found[2] else "") + "***", text)
+    text = _TOKEN.sub("***", text)
+    text = _HEADER.sub(lambda match: match[1] + (f"{match[2]} " if match[2] else "") + "***", text)
     text = _BEARER.sub(r"\1***", text)
     text = _USERINFO.sub(r"\1***@", text)
     text = _ASSIGNMENT.sub(r"\1***", text)

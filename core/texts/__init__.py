@@ -19,8 +19,8 @@ from core.dead_letter import DeadLetter
 from core.effects.base import Annotation, UpdateBranch
 from core.escalation.model import EscalationCause
 from core.handoff.feedback import FailedCheck, Feedback, LineComment
-from core.review.definition_of_done import done_gaps, wants_reviewer
-from core.task.deadlines import DeadlineKind, deadlines_of, learned_patience, stall_after
+from core.review.definition_of_done import done_blockers, needs_reviewer
+from core.task.deadlines import DeadlineKind, deadlines_of, learned_work_time, stall_threshold
 from core.task.model import Flag, Lease, Pull, Status, Task
 from core.text_safety.sanitize import defuse
 from core.texts.render import COMMENT_LIMIT as COMMENT_LIMIT
@@ -40,7 +40,7 @@ PACKET_CHUNK_BYTES = 40_000  # bytes of a packet in one comment; they are 53,336
 # A heartbeat or a running check changes by the minute; the card shows only what stays true for a while, because every
 # change of the card is a write to GitHub.
 _SHOWN_DEADLINES = {
-    DeadlineKind.HARD: "the attempt ends",
+    DeadlineKind.ATTEMPT: "the attempt ends",
     DeadlineKind.STALL: "the task counts as stalled",
 }
 
@@ -72,15 +72,15 @@ def card_text(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -
 
 def _learned_timeouts(task: Task, policy: RepositoryConfig) -> list[str]:
     """How much longer than configured it may take, and why."""
-    learned, timeouts = task.lease.patience if task.lease else None, policy.timeouts
+    learned, timeouts = task.lease.learned_timeout if task.lease else None, policy.timeouts
     sentences = []
     if learned and (learned.ack, learned.heartbeat) != (timeouts.ack, timeouts.heartbeat):
         sentence = (
             f"{format_duration(learned.ack)} to start, then {format_duration(learned.heartbeat)} without a sign of life"
         )
         sentences.append(f"{sentence} (learned from its own attempts)")
-    stall_timeout = stall_after(task, timeouts)
-    if learned_patience(task) and stall_timeout > timeouts.stall_timeout(task.priority.value):
+    stall_timeout = stall_threshold(task, timeouts)
+    if learned_work_time(task) and stall_timeout > timeouts.stall_timeout(task.priority.value):
         sentences.append(f"{format_duration(stall_timeout)} without progress (learned from this repository's attempts)")
     return sentences
 
@@ -90,9 +90,9 @@ def _is_agent_working(task: Task) -> bool:
 
 
 def _suggested_commands(task: Task) -> tuple[str, ...]:
-    release_commands = (task.held.lifted_by,) if task.held else ()
+    release_commands = (task.hold.release_command,) if task.hold else ()
     escalation = task.escalation
-    is_acknowledged = escalation and escalation.acknowledged_at and escalation.cause is not EscalationCause.ASKED
+    is_acknowledged = escalation and escalation.acknowledged_at and escalation.cause is not EscalationCause.REQUESTED
     ack_commands = ("ack",) if Flag.NEEDS_HUMAN in task.flags and not is_acknowledged else ()
     return (*ack_commands, *release_commands, *_commands_by_status(task))
 
@@ -101,7 +101,7 @@ def _commands_by_status(task: Task) -> tuple[str, ...]:
     match task.status:
         case Status.PENDING:
             return ("ready", "priority P0")
-        case Status.READY if task.held or task.waits_for:
+        case Status.READY if task.hold or task.open_dependencies:
             return ("explain", "priority P0")
         case Status.READY:
             return ("explain", "claim", "priority P0")
@@ -120,7 +120,7 @@ def _card_marker(task: Task) -> str:
 
     base64, so that nothing in it ends a comment.
     """
-    lease, review, pull = task.lease, task.review, task.pull
+    lease, review, pull = task.lease, task.review_lease, task.pull
     state = {
         "v": 1,
         "task": task.number,
@@ -254,7 +254,7 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
 
 def help_text() -> str:
     """The answer to `/help`."""
-    return render("help", uses=[form for command in COMMANDS.values() for form in command.uses])
+    return render("help", uses=[form for command in COMMANDS.values() for form in command.all_forms])
 
 
 def no_task_text() -> str:
@@ -277,9 +277,9 @@ def status_text(
     task: Task, policy: RepositoryConfig, problems: Sequence[str] = (), dead_letters: Sequence[DeadLetter] = ()
 ) -> str:
     """The answer to `/status`, for the present task; `problems` are those of a rejected configuration."""
-    is_waiting = task.in_line or wants_reviewer(task, policy.merge.review)
+    is_waiting = task.is_assignable or needs_reviewer(task, policy.merge.review)
     choice = task.choice if is_waiting else None
-    gaps = done_gaps(task) if task.pull else ()
+    gaps = done_blockers(task) if task.pull else ()
     return render(
         "status", task=task, choice=choice, gaps=gaps, problems=problems, given_up=dead_letters[-MAX_DEAD_LETTERS:]
     )

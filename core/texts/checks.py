@@ -27,13 +27,13 @@ class CheckText:
 
 def conflict_check(pull: Pull) -> CheckText:
     """The check for a pull request after its trial merge. It fails only if the pull request must wait or be fixed."""
-    trial = pull.trial
+    trial = pull.trial_merge
     if trial is None:
         raise ValueError(f"the merge of #{pull.number} was not tried")
     summary = render("conflict_check", pull=pull)[:SUMMARY_LIMIT]
     waits, waiting_pulls = (
-        pull.waits_behind,
-        [conflicting for conflicting in pull.rivals if conflicting.waits is Precedence.OTHER],
+        pull.blocking_pulls,
+        [conflicting for conflicting in pull.conflicting_pulls if conflicting.precedence is Precedence.OTHER],
     )
     if trial.clean is False:
         title = f"Conflicts with {one_line(pull.base, 60)} in {_file_count(trial.files)}"
@@ -41,7 +41,7 @@ def conflict_check(pull: Pull) -> CheckText:
     if waits:
         first = waits[0]
         more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
-        action = "A person must decide between it and" if first.waits is Precedence.NEITHER else "Waits for"
+        action = "A person must decide between it and" if first.precedence is Precedence.NEITHER else "Waits for"
         title = f"{action} #{first.pull}{more}: conflict in {_file_count(first.files)}"
         return CheckText("failure", title, summary, _annotations(pull))
     if trial.clean is None:
@@ -58,16 +58,18 @@ def _file_count(files: tuple[FileConflict, ...]) -> str:
 
 def _annotations(pull: Pull) -> tuple[Annotation, ...]:
     """An annotation for each conflicting place, with the lines of the pull request."""
-    trial = pull.trial
+    trial = pull.trial_merge
     annotations: list[Annotation] = []
     sides = [(trial.files, f"`{one_line(pull.base, 60)}`")] if trial and trial.clean is False else []
     sides += [
-        (conflicting.files, f"#{conflicting.pull} of {one_line(conflicting.who, 60)}")
-        for conflicting in pull.waits_behind
+        (conflicting.files, f"#{conflicting.pull} of {one_line(conflicting.owner, 60)}")
+        for conflicting in pull.blocking_pulls
     ]
     for files, other in sides:
         for file in files:
-            for span, other_span in zip(file.here, (*file.there, *([None] * len(file.here))), strict=False):
+            for span, other_span in zip(
+                file.own_lines, (*file.other_lines, *([None] * len(file.own_lines))), strict=False
+            ):
                 lines = f" (its lines {other_span.first}\u2013{other_span.last})" if other_span else ""
                 text = defuse(f"{other} also changes these lines{lines}: the two conflict.")
                 annotations.append(Annotation(file.path, span.first, span.last, text, "Conflict"))

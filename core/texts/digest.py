@@ -6,7 +6,7 @@ from datetime import datetime
 
 from core.digest import Digest, Node, TaskGroup
 from core.task.deadlines import DeadlineKind
-from core.text_safety.sanitize import plain
+from core.text_safety.sanitize import normalize_text
 from core.texts.render import COMMENT_LIMIT, render_unbounded
 
 DIGEST_TITLE = "Progress of the agents"
@@ -22,13 +22,13 @@ WAIT_NAMES = {
     DeadlineKind.QUEUE: "an agent must take it",
     DeadlineKind.ACK: "the agent must start",
     DeadlineKind.HEARTBEAT: "the agent must show a sign of life",
-    DeadlineKind.HARD: "the attempt ends",
+    DeadlineKind.ATTEMPT: "the attempt ends",
     DeadlineKind.POLL: "the bot asks its service",
     DeadlineKind.CI: "checks must finish",
     DeadlineKind.STALL: "counts as stalled",
     DeadlineKind.PERSON: "a person must act",
-    DeadlineKind.CALL: "a person must answer the call",
-    DeadlineKind.HELD: "the hold is checked",
+    DeadlineKind.ESCALATION: "a person must answer the call",
+    DeadlineKind.HOLD: "the hold is checked",
 }
 
 
@@ -49,25 +49,25 @@ def digest_text(digest: Digest) -> str:
 
 def _render_digest(digest: Digest, max_rows: int, max_checkboxes: int, max_conflicts: int, max_folded: int) -> str:
     names = {node.reference: f"n{at}" for at, node in enumerate(digest.nodes)}
-    rest = digest.lines[max_rows:]
+    rest = digest.task_rows[max_rows:]
     text = render_unbounded(
         "digest",
         d=digest,
-        lines=digest.lines[:max_rows],
+        lines=digest.task_rows[:max_rows],
         folded=[(group.value, [row.number for row in rest if row.group is group][:max_folded]) for group in TaskGroup],
         rest=len(rest),
-        boxes=digest.boxes[:max_checkboxes],
-        more_boxes=len(digest.boxes) - max_checkboxes,
-        given_up=digest.given_up[-max_conflicts:],
-        clashes=digest.clashes[:max_conflicts],
-        more_clashes=len(digest.clashes) - max_conflicts,
+        boxes=digest.checkboxes[:max_checkboxes],
+        more_boxes=len(digest.checkboxes) - max_checkboxes,
+        given_up=digest.dead_letters[-max_conflicts:],
+        clashes=digest.conflicts[:max_conflicts],
+        more_clashes=len(digest.conflicts) - max_conflicts,
         nodes=[
             (names[node.reference], node_label(node), node.group.value if node.group else "elsewhere")
             for node in digest.nodes
         ],
         edges=[(names[source], names[target]) for source, target in digest.edges],
         waits=WAIT_NAMES,
-        ago=lambda at: format_age(at, digest.at),
+        ago=lambda at: format_age(at, digest.created_at),
         marker=DIGEST_MARKER,
     )
     return f"{text}\n"
@@ -81,7 +81,7 @@ def node_label(node: Node) -> str:
 
 
 def _mermaid_text(text: str, limit: int) -> str:
-    cleaned = "".join(char if char.isalnum() or char in _PUNCTUATION else " " for char in plain(text))
+    cleaned = "".join(char if char.isalnum() or char in _PUNCTUATION else " " for char in normalize_text(text))
     result = " ".join(cleaned.split())
     return result if len(result) <= limit else f"{result[: limit - 1].rstrip()}…"
 
@@ -103,7 +103,7 @@ def format_age(at: datetime, now: datetime) -> str:
 def digest_summary(digest: Digest) -> str:
     """The summary in one line, for alert channels, which show the page's address beside it."""
     counts = ", ".join(f"{digest.counts[group]} {group.value}" for group in (TaskGroup.ACTIVE, *_OTHER_GROUPS))
-    escalated = [f"#{row.number}" for row in digest.calling]
+    escalated = [f"#{row.number}" for row in digest.needing_human]
     more = f" and {len(escalated) - 5} more" if len(escalated) > 5 else ""
     person = f" Needs a person: {', '.join(escalated[:5])}{more}." if escalated else ""
     return f"{digest.repository}: {counts}.{person}"

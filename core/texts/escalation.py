@@ -16,12 +16,19 @@ def escalation_comment(escalation: Escalation, now: datetime, *, more: bool) -> 
     """Notifies the people of the present level: what happened, what was tried, what can be done; `more` people are
     left.
     """
-    return render("escalation", call=escalation, to=escalation.latest, again=escalation.calls > 1, now=now, more=more)
+    return render(
+        "escalation",
+        call=escalation,
+        to=escalation.last_notified,
+        again=escalation.notification_count > 1,
+        now=now,
+        more=more,
+    )
 
 
 def notification_title(task: Task, escalation: Escalation) -> str:
     """The subject of a message on an alert channel, in one line."""
-    still = "still " if escalation.calls > 1 else ""
+    still = "still " if escalation.notification_count > 1 else ""
     return one_line(f"{task.repository}#{task.number} {still}needs a person: {task.title}", 200)
 
 

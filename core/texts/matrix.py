@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.conflicts.merge_order import MergeablePull, MergeOrder, merge_order
 from core.conflicts.pulls import OpenPull, PullPair
-from core.conflicts.summary import named
+from core.conflicts.summary import format_files
 from core.task.model import Task
 from core.texts.render import render
 
@@ -44,7 +44,7 @@ def matrix_text(
     """All open pull requests against each other; on a `task`, its own `conflicts` as well."""
     pulls_by_number = {pull.number: pull for pull in open_pulls}
     known_pairs = {pair.numbers: pair for pair in pairs if set(pair.numbers) <= pulls_by_number.keys()}
-    conflicting_pairs = [_pair_result(pair, pulls_by_number) for pair in known_pairs.values() if not pair.clean]
+    conflicting_pairs = [_pair_result(pair, pulls_by_number) for pair in known_pairs.values() if not pair.is_clean]
     return render(
         "conflicts",
         task=task,
@@ -68,7 +68,7 @@ def _sign(pull: OpenPull, other: OpenPull, known_pairs: Mapping[tuple[int, int],
     if pull.number == other.number or pull.base != other.base:
         return "\u00b7"
     if pair := known_pairs.get((min(pull.number, other.number), max(pull.number, other.number))):
-        return "≈" if pair.clean else "✕"
+        return "≈" if pair.is_clean else "✕"
     # A pull request that conflicts with the base is compared with the others once that is fixed.
     return "✓" if all(side.trial_merge and side.trial_merge.clean for side in (pull, other)) else "?"
 
@@ -79,18 +79,19 @@ def _pair_result(pair: PullPair, pulls_by_number: Mapping[int, OpenPull]) -> Pai
         key=lambda pull: (pull.opened_at, pull.number),
     )
     opening = f"#{first.number} was opened first, on {first.opened_at:%Y-%m-%d %H:%M} UTC"
-    return PairResult(first.number, later.number, named(pair.files), opening)
+    return PairResult(first.number, later.number, format_files(pair.files), opening)
 
 
 def merge_orders(open_pulls: Sequence[OpenPull], pairs: Collection[PullPair]) -> list[tuple[str, MergeOrder]]:
     """The merge order of ready pull requests for each base, if there is a choice."""
-    conflicts = [pair.numbers for pair in pairs if not pair.clean]
+    conflicts = [pair.numbers for pair in pairs if not pair.is_clean]
     pull_of_task = {pull.task: pull.number for pull in open_pulls if pull.task is not None}
     result = []
     for base in sorted({pull.base for pull in open_pulls}):
-        ready_pulls = [pull for pull in open_pulls if pull.base == base and pull.ready]
+        ready_pulls = [pull for pull in open_pulls if pull.base == base and pull.is_mergeable]
         predecessors = {
-            pull.number: [pull_of_task[task] for task in pull.needs if task in pull_of_task] for pull in ready_pulls
+            pull.number: [pull_of_task[task] for task in pull.dependencies if task in pull_of_task]
+            for pull in ready_pulls
         }
         if len(ready_pulls) > 1:
             mergeable_pulls = [MergeablePull(pull.number, pull.rank, pull.opened_at) for pull in ready_pulls]

@@ -14,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.audit.events import Event, EventType
 from core.conflicts.pulls import Span
-from core.text_safety.sanitize import code, defuse, fence, one_line
+from core.text_safety.sanitize import code_block, defuse, inline_code, one_line
 
 MAX_SPANS = 10  # places of a file that are named in one cell
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
@@ -92,7 +92,7 @@ def _event_detail(event: Event) -> str:
     detail = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
     if event.type is EventType.CONFLICT_DETECTED:
         others = [f"#{number}" for number in event.payload.get("tasks", ()) if number != event.task]
-        files = [code(path) for path in event.payload.get("files", ())[:3]]
+        files = [inline_code(path) for path in event.payload.get("files", ())[:3]]
         detail = " ".join([str(event.payload.get("kind", "")), *others, *files])
     if event.type is EventType.COMMAND_RUN:
         detail = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
@@ -118,8 +118,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "cell": _cell,
         "short_cell": _short_cell,
         "defuse": defuse,
-        "fence": fence,
-        "code": code,
+        "fence": code_block,
+        "code": inline_code,
         "because": _kind_reason,
         "lines": _format_spans,
         "detail": _event_detail,

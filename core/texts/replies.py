@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.assignment.agent_state import HealthResult
-from core.assignment.stats import Measures
+from core.assignment.stats import AttemptStats
 from core.audit.events import Event
 from core.signals.base import BranchUpdateDone
 from core.task.model import AssignmentDecision, Lease, Task
@@ -33,7 +33,9 @@ class TeamRow:
     problem: str | None = None  # why a change does not apply
     removed: bool = False
     probed: HealthResult | None = None  # what its adapter last said; None when that is not known
-    measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
+    measures: Mapping[str, AttemptStats] = field(
+        default_factory=dict
+    )  # of its latest attempts: `""` all, by capability
 
 
 def team_text(rows: Sequence[TeamRow]) -> str:
@@ -116,15 +118,15 @@ def update_text(signal: BranchUpdateDone, lease: Lease | None, *, is_sent_back: 
 
     For a conflict: who was notified, or whether the task goes back.
     """
-    effect = signal.asked
+    effect = signal.effect
     text = render(
         "update",
         outcome=signal.outcome,
         branch=effect.branch,
         base=effect.base,
-        files=[file.path for file in signal.trial.files] if signal.trial else (),
-        agent=lease.agent if lease and signal.trial else "",
-        back=is_sent_back and signal.trial is not None,
+        files=[file.path for file in signal.trial_merge.files] if signal.trial_merge else (),
+        agent=lease.agent if lease and signal.trial_merge else "",
+        back=is_sent_back and signal.trial_merge is not None,
         reason=mask_secrets(signal.reason),
     )
     return text.strip()

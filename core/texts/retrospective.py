@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from core.retro.findings import Action
+from core.retro.findings import ActionItem
 from core.retro.metrics import TaskMetrics
 from core.retro.model import Question, Retrospective
 from core.texts.render import render
@@ -24,7 +24,7 @@ _ITEM = re.compile(r"^\s{0,3}[-*+] \[([ xX])\] .*<!-- orchestrator:action ([a-z0
 def retrospective_title(retrospective: Retrospective) -> str:
     """The title of its issue."""
     count = len(retrospective.tasks)
-    return f"Retrospective of {retrospective.held_at:%Y-%m-%d}: {count} task{'s' * (count != 1)} done"
+    return f"Retrospective of {retrospective.created_at:%Y-%m-%d}: {count} task{'s' * (count != 1)} done"
 
 
 def retrospective_body(retrospective: Retrospective) -> str:
@@ -33,7 +33,7 @@ def retrospective_body(retrospective: Retrospective) -> str:
         "retrospective",
         held=retrospective,
         tasks=retrospective.tasks[-MAX_TABLE_TASKS:],
-        more=max(0, len(retrospective.tasks) - MAX_TABLE_TASKS) + retrospective.left_out,
+        more=max(0, len(retrospective.tasks) - MAX_TABLE_TASKS) + retrospective.omitted_count,
         bars=[bar for task in retrospective.tasks[-MAX_CHART_TASKS:] for bar in _bars(task)],
         charted=min(len(retrospective.tasks), MAX_CHART_TASKS),
         agents=retrospective.agents[:MAX_AGENTS_SHOWN],
@@ -53,7 +53,7 @@ def ticked_items(body: str) -> frozenset[str]:
     return frozenset(match[2] for match in _ITEM.finditer(body[:70_000].replace("\r", "")) if match[1] in "xX")
 
 
-def action_body(action: Action, retrospective: Retrospective, marker: str) -> str:
+def action_body(action: ActionItem, retrospective: Retrospective, marker: str) -> str:
     """The text of the task that an action item becomes, under the headings of the task form."""
     return render("retrospective_task", action=action, held=retrospective, marker=marker)
 
@@ -79,7 +79,7 @@ def _bars(task: TaskMetrics) -> Sequence[tuple[str, str, int, int]]:
     moments: list[tuple[str, datetime | None]] = [
         ("waits", task.created_at),
         ("work", task.assigned_at),
-        ("checks", task.handed_in_at),
+        ("checks", task.pull_opened_at),
         ("", task.done_at),
     ]
     starts = [(name, int(at.timestamp())) for name, at in moments if at is not None]

@@ -43,7 +43,7 @@ from engine.senders.context import SendContext
 
 # Whether an effect's first write makes something that people read, of which GitHub counts more closely. Effects that
 # only read, or write elsewhere, are not here.
-_CONTENT: Final[Mapping[type[Effect], bool]] = MappingProxyType(
+_IS_CONTENT: Final[Mapping[type[Effect], bool]] = MappingProxyType(
     {
         SetLabels: False,
         EnsureLabels: False,
@@ -65,32 +65,36 @@ _CONTENT: Final[Mapping[type[Effect], bool]] = MappingProxyType(
     }
 )
 
-_OF_AGENTS: Final = (StartAgent, MessageAgent, CancelAgent)
+_AGENT_EFFECTS: Final = (StartAgent, MessageAgent, CancelAgent)
 
 
 @asynccontextmanager
-async def admitted(
-    effect: Effect, errand: SendContext, passage: RateLimitContext, *, together: bool = False
+async def reserve_first_write(
+    effect: Effect, context: SendContext, rate_context: RateLimitContext, *, is_batch: bool = False
 ) -> AsyncIterator[None]:
     """Inside, the effect's first write is certain to go; `together` with others it is one GraphQL mutation.
 
     Raises Throttled, before anything is read, when it has to wait.
     """
-    content: bool | None = True
-    if not together:
-        agent = errand.repository.agent(effect.agent) if isinstance(effect, _OF_AGENTS) else None
-        person = errand.services.person
-        content = first_write(effect, agent, lent=person is not None and not person.is_app_token)
-    if content is None:
-        passage.has_started = True
+    is_content: bool | None = True
+    if not is_batch:
+        agent = context.repository.agent(effect.agent) if isinstance(effect, _AGENT_EFFECTS) else None
+        user_client = context.services.user_client
+        is_content = first_write_is_content(
+            effect, agent, has_user_token=user_client is not None and not user_client.is_app_token
+        )
+    if is_content is None:
+        rate_context.has_started = True
         yield
         return
-    async with errand.github.reserved_write(content=content):
-        passage.has_started = True
+    async with context.github.reserved_write(content=is_content):
+        rate_context.has_started = True
         yield
 
 
-def first_write(effect: Effect, agent: AgentBase | None = None, *, lent: bool = False) -> bool | None:
+def first_write_is_content(
+    effect: Effect, agent: AgentBase | None = None, *, has_user_token: bool = False
+) -> bool | None:
     """Whether the first write to GitHub counts as content; None for an effect that writes nothing there as the App.
 
     `agent` is the one that the effect names, `lent` that a person's token is there to write with.
@@ -102,9 +106,9 @@ def first_write(effect: Effect, agent: AgentBase | None = None, *, lent: bool = 
             return False
         case CopilotAgent(), StartAgent():
             return True if handoff_pages(effect.packet, INSTRUCTIONS_LIMIT) else None
-        case CopilotAgent(), CancelAgent() if not lent:
+        case CopilotAgent(), CancelAgent() if not has_user_token:
             return False
         case MentionAgent(comment_as="app"), StartAgent() | MessageAgent() | CancelAgent():
             return True
         case _:
-            return _CONTENT.get(type(effect))
+            return _IS_CONTENT.get(type(effect))

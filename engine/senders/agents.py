@@ -32,12 +32,12 @@ from engine.senders.context import SendContext, SendResult
 log = structlog.get_logger()
 
 
-def _adapter(errand: SendContext, agent: str) -> tuple[AgentAdapter, AgentBase]:
+def _adapter(context: SendContext, agent: str) -> tuple[AgentAdapter, AgentBase]:
     """The agent's adapter and settings.
 
     Raises `CannotStart` when the configuration no longer has the agent, or no adapter for its kind.
     """
-    spec = errand.repository.agent(agent)
+    spec = context.repository.agent(agent)
     if spec is None:
         raise CannotStart(f"The configuration no longer has an agent `{agent}`.")
     if spec.adapter not in ADAPTERS:
@@ -45,118 +45,145 @@ def _adapter(errand: SendContext, agent: str) -> tuple[AgentAdapter, AgentBase]:
     return ADAPTERS[spec.adapter], spec
 
 
-async def _is_current(effect: StartAgent | MessageAgent, errand: SendContext) -> bool:
-    async with errand.database.autocommit() as connection:
-        task = await store.load_task(connection, errand.repository.id, effect.number)
-    leases = (task.lease, task.review) if task else ()
+async def _is_current(effect: StartAgent | MessageAgent, context: SendContext) -> bool:
+    async with context.database.autocommit() as connection:
+        task = await store.load_task(connection, context.repository.id, effect.number)
+    leases = (task.lease, task.review_lease) if task else ()
     return any(lease is not None and lease.attempt == effect.attempt for lease in leases)
 
 
-async def start_agent(effect: StartAgent, errand: SendContext) -> SendResult:
+async def start_agent(effect: StartAgent, context: SendContext) -> SendResult:
     """Start the agent; whether it went or not goes back in as a signal."""
-    if not await _is_current(effect, errand):
+    if not await _is_current(effect, context):
         return SendResult()  # this start was refused for so long that the task belongs to another agent or to none
     try:
-        adapter, spec = _adapter(errand, effect.agent)
-        begun = await call_with_breaker(
-            errand, spec, lambda: adapter.start(errand.site, spec, effect, again=errand.again)
+        adapter, spec = _adapter(context, effect.agent)
+        start_result = await call_with_breaker(
+            context, spec, lambda: adapter.start(context.repository_context, spec, effect, is_retry=context.is_retry)
         )
     except CannotStart as problem:
-        return SendResult(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
+        return SendResult(conflict_report=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
     except Unavailable as problem:
-        away = AgentUnavailable(effect.attempt, str(problem), problem.until, unclear=errand.again)
-        return SendResult(signals=((effect.number, away),))
+        unavailable = AgentUnavailable(
+            effect.attempt, str(problem), problem.retry_at, may_have_started=context.is_retry
+        )
+        return SendResult(conflict_report=((effect.number, unavailable),))
     except CircuitOpen as problem:
-        away = AgentUnavailable(effect.attempt, str(problem), problem.retry_at, unclear=errand.again)
-        return SendResult(signals=((effect.number, away),))
-    return SendResult(signals=((effect.number, AgentStarted(effect.attempt, begun.session, begun.url)),))
+        unavailable = AgentUnavailable(
+            effect.attempt, str(problem), problem.retry_at, may_have_started=context.is_retry
+        )
+        return SendResult(conflict_report=((effect.number, unavailable),))
+    return SendResult(
+        conflict_report=((effect.number, AgentStarted(effect.attempt, start_result.session, start_result.url)),)
+    )
 
 
-async def poll_agent(effect: PollAgent, errand: SendContext) -> SendResult:
+async def poll_agent(effect: PollAgent, context: SendContext) -> SendResult:
     """Ask how the attempt goes. That there is no trace of it is an answer too; what could not be asked gives none.
 
     A service that is left alone because it is down cannot tell; one that says it has no credit left will not go on.
     """
-    unheard = SendResult(signals=((effect.number, AgentPollEmpty(effect.attempt)),))
+    no_answer = SendResult(conflict_report=((effect.number, AgentPollEmpty(effect.attempt)),))
     try:
-        adapter, spec = _adapter(errand, effect.agent)
-        news = await call_with_breaker(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
+        adapter, spec = _adapter(context, effect.agent)
+        agent_seen = await call_with_breaker(
+            context, spec, lambda: adapter.poll(context.repository_context, spec, effect)
+        )
         # An agent that never starts may be unable to: then the message says what a person must fix.
-        problems = () if news else await call_with_breaker(errand, spec, lambda: adapter.probe(errand.site, spec))
+        problems = (
+            ()
+            if agent_seen
+            else await call_with_breaker(context, spec, lambda: adapter.probe(context.repository_context, spec))
+        )
     except CannotStart as problem:
         log.warning("agent_request_failed", agent=effect.agent, task=effect.number, reason=str(problem))
-        return unheard
+        return no_answer
     except CircuitOpen:
-        return unheard
+        return no_answer
     except Unavailable as problem:
-        return SendResult(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.until)),))
-    if news is None:
+        return SendResult(
+            conflict_report=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.retry_at)),)
+        )
+    if agent_seen is None:
         failed = AgentStartFailed(effect.attempt, " ".join(problems))
-        return SendResult(signals=((effect.number, failed),)) if problems else unheard
-    found = await _found(news, effect.number, errand) if news.state.ended else ()
-    return SendResult(signals=tuple((effect.number, signal) for signal in (*found, news)))
+        return SendResult(conflict_report=((effect.number, failed),)) if problems else no_answer
+    results = await _find_results(agent_seen, effect.number, context) if agent_seen.state.ended else ()
+    return SendResult(conflict_report=tuple((effect.number, signal) for signal in (*results, agent_seen)))
 
 
-async def _found(news: AgentSeen, number: int, errand: SendContext) -> Sequence[Signal]:
+async def _find_results(agent_seen: AgentSeen, number: int, context: SendContext) -> Sequence[Signal]:
     """What an attempt that has ended left behind, and what a service says is its work."""
-    async with errand.database.autocommit() as connection:
-        task = await store.load_task(connection, errand.repository.id, number)
-    if task is None or task.lease_of(news.attempt) is None:
+    async with context.database.autocommit() as connection:
+        task = await store.load_task(connection, context.repository.id, number)
+    if task is None or task.find_lease(agent_seen.attempt) is None:
         return ()  # it is over for us already
-    secrets = errand.services.answers
-    found = await attempt_results(errand.database, errand.github, errand.repository, task, news.attempt, secrets)
-    if not found and (pull := await _delivered(news, task, errand)):
+    secrets = context.services.result_secrets
+    results = await attempt_results(
+        context.database, context.github, context.repository, task, agent_seen.attempt, secrets
+    )
+    if not results and (pull := await _delivered_pull(agent_seen, task, context)):
         return (pull,)
-    return found
+    return results
 
 
-async def _delivered(news: AgentSeen, task: Task, errand: SendContext) -> PullSeen | None:
+async def _delivered_pull(agent_seen: AgentSeen, task: Task, context: SendContext) -> PullSeen | None:
     """The pull request that a service says is the attempt's work, where nothing else tells whose it is.
 
     A service is believed only so far: not about one that is of another task, or older than the attempt, or from a fork.
     """
     lease, number = task.lease, task.number
-    if news.state is not SessionState.DELIVERED or news.pull is None or lease is None or lease.attempt != news.attempt:
+    if (
+        agent_seen.state is not SessionState.DELIVERED
+        or agent_seen.pull_number is None
+        or lease is None
+        or lease.attempt != agent_seen.attempt
+    ):
         return None
-    async with errand.database.autocommit() as connection:
-        linked = await store.task_of_pull(connection, errand.repository.id, news.pull)
-    if linked not in (None, number):
+    async with context.database.autocommit() as connection:
+        linked_number = await store.task_of_pull(connection, context.repository.id, agent_seen.pull_number)
+    if linked_number not in (None, number):
         return None
     try:
-        told = await errand.github.get_pull(errand.name, news.pull)
+        pull = await context.github.get_pull(context.full_name, agent_seen.pull_number)
     except (NotFound, Gone):
         return None
-    named = parse_branch(told.head.ref)
-    if (named and named != (number, news.attempt)) or told.is_from_fork or told.created_at < _whole(lease.since):
+    branch = parse_branch(pull.head.ref)
+    if (
+        (branch and branch != (number, agent_seen.attempt))
+        or pull.is_from_fork
+        or pull.created_at < _without_microseconds(lease.since)
+    ):
         return None
-    return PullSeen(pull_facts(told), news.attempt, author_can_write=True)
+    return PullSeen(pull_facts(pull), agent_seen.attempt, author_can_write=True)
 
 
-def _whole(moment: datetime) -> datetime:
+def _without_microseconds(moment: datetime) -> datetime:
     """The time as GitHub writes it, in whole seconds."""
     return moment.replace(microsecond=0)
 
 
-async def cancel_agent(effect: CancelAgent, errand: SendContext) -> SendResult:
+async def cancel_agent(effect: CancelAgent, context: SendContext) -> SendResult:
     """Tell the agent to stop."""
     try:
-        adapter, spec = _adapter(errand, effect.agent)
+        adapter, spec = _adapter(context, effect.agent)
     except CannotStart:
         return SendResult()  # an agent that is gone from the configuration is no longer ours to stop
-    await call_with_breaker(errand, spec, lambda: adapter.cancel(errand.site, spec, effect))
+    await call_with_breaker(context, spec, lambda: adapter.cancel(context.repository_context, spec, effect))
     return SendResult()
 
 
-async def steer_agent(effect: MessageAgent, errand: SendContext) -> SendResult:
+async def message_agent(effect: MessageAgent, context: SendContext) -> SendResult:
     """Tell the agent something while it works. That it takes no words is no failure: what it hands in is looked at."""
-    if not await _is_current(effect, errand):
+    if not await _is_current(effect, context):
         return SendResult()
     try:
-        adapter, spec = _adapter(errand, effect.agent)
-        taken = await call_with_breaker(errand, spec, lambda: adapter.steer(errand.site, spec, effect))
+        adapter, spec = _adapter(context, effect.agent)
+        accepted = await call_with_breaker(
+            context, spec, lambda: adapter.send_message(context.repository_context, spec, effect)
+        )
     except (CannotStart, Unavailable) as problem:
         log.warning("agent_message_failed", agent=effect.agent, task=effect.number, reason=str(problem))
-        told = AgentMessageResult(effect.attempt, effect.topic, taken=False, reason=str(problem))
-        return SendResult(signals=((effect.number, told),))
-    log.info("agent_messaged", agent=effect.agent, task=effect.number, taken=taken)
-    return SendResult(signals=((effect.number, AgentMessageResult(effect.attempt, effect.topic, taken)),))
+        result = AgentMessageResult(effect.attempt, effect.topic, accepted=False, reason=str(problem))
+        return SendResult(conflict_report=((effect.number, result),))
+    log.info("agent_messaged", agent=effect.agent, task=effect.number, taken=accepted)
+    return SendResult(conflict_report=((effect.number, AgentMessageResult(effect.attempt, effect.topic, accepted)),))

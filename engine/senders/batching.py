@@ -24,86 +24,101 @@ from core.effects.base import CheckRun, Effect, SetLabels, UpsertCard
 from engine.senders import checks, issues
 from engine.senders.context import SendContext, SendResult
 
-TOGETHER: Final = (SetLabels, UpsertCard, CheckRun)
+BATCHABLE: Final = (SetLabels, UpsertCard, CheckRun)
 
-_Told = Callable[[Any], SendResult]  # from GitHub's answer to what has come of it
+_ToResult = Callable[[Any], SendResult]  # from GitHub's answer to what has come of it
 
 
 async def send_batch(batch: Sequence[tuple[Effect, SendContext]]) -> list[SendResult | None]:
     """Write what can be written in one request, all for one issue; None for each that has to go its own way."""
-    first, errand = batch[0]
+    first_effect, context = batch[0]
     labels = [label for effect, _ in batch if isinstance(effect, SetLabels) for label in effect.labels]
-    if not isinstance(first, TOGETHER):
+    if not isinstance(first_effect, BATCHABLE):
         return [None] * len(batch)
-    place = await errand.github.get_node_ids(errand.name, first.number, labels)
-    if place is None:
+    node_ids = await context.github.get_node_ids(context.full_name, first_effect.number, labels)
+    if node_ids is None:
         return [None] * len(batch)
-    planned = [await _plan(effect, errand, place) for effect, errand in batch]
-    if any(isinstance(plan, SendResult) and plan.signals for plan in planned):
+    plans = [await _plan_write(effect, context, node_ids) for effect, context in batch]
+    if any(isinstance(plan, SendResult) and plan.conflict_report for plan in plans):
         # What a person did is decided on first; the others say afterwards what has come of it.
-        return [plan if isinstance(plan, SendResult) and plan.signals else None for plan in planned]
-    pieces = [plan for plan in planned if isinstance(plan, tuple)]
-    answers: list[Any] = []
-    if len(pieces) > 1:
-        answers = await errand.github.send_batch([piece for piece, _ in pieces])
-    told = iter(answers)
-    return [(plan[1](next(told)) if answers else None) if isinstance(plan, tuple) else plan for plan in planned]
+        return [plan if isinstance(plan, SendResult) and plan.conflict_report else None for plan in plans]
+    mutations = [plan for plan in plans if isinstance(plan, tuple)]
+    responses: list[Any] = []
+    if len(mutations) > 1:
+        responses = await context.github.send_batch([mutation for mutation, _ in mutations])
+    remaining_responses = iter(responses)
+    return [
+        (plan[1](next(remaining_responses)) if responses else None) if isinstance(plan, tuple) else plan
+        for plan in plans
+    ]
 
 
-async def _plan(effect: Effect, errand: SendContext, place: NodeId) -> tuple[Mutation, _Told] | SendResult | None:
+async def _plan_write(
+    effect: Effect, context: SendContext, node_ids: NodeId
+) -> tuple[Mutation, _ToResult] | SendResult | None:
     match effect:
         case SetLabels():
-            return await _labels(effect, errand, place)
+            return await _plan_labels(effect, context, node_ids)
         case UpsertCard():
-            return await _card(effect, errand, place)
+            return await _plan_card(effect, context, node_ids)
         case CheckRun():
-            return _check(effect, errand, place)
+            return _plan_check(effect, context, node_ids)
         case _:
             return None
 
 
-async def _labels(effect: SetLabels, errand: SendContext, place: NodeId) -> tuple[Mutation, _Told] | SendResult | None:
-    wanted = await issues.plan_labels(effect, errand, set(place.issue_labels))
-    if isinstance(wanted, SendResult):
-        return wanted
-    ids = {label: place.issue_labels.get(label) or place.repository_labels.get(label) for label in sorted(wanted)}
-    if missing := [label_definition(label) for label, known in ids.items() if not known]:
-        ids |= await errand.github.create_labels(place.repository, missing)
-    found = [one for one in ids.values() if one]
-    if len(found) < len(ids):
+async def _plan_labels(
+    effect: SetLabels, context: SendContext, node_ids: NodeId
+) -> tuple[Mutation, _ToResult] | SendResult | None:
+    labels = await issues.plan_labels(effect, context, set(node_ids.issue_labels))
+    if isinstance(labels, SendResult):
+        return labels
+    ids = {label: node_ids.issue_labels.get(label) or node_ids.repository_labels.get(label) for label in sorted(labels)}
+    if missing := [label_definition(label) for label, node_id in ids.items() if not node_id]:
+        ids |= await context.github.create_labels(node_ids.repository, missing)
+    label_ids = [label_id for label_id in ids.values() if label_id]
+    if len(label_ids) < len(ids):
         return None
-    return set_labels(place.issue, found), lambda _: issues.labels_sent(wanted, errand)
+    return set_labels(node_ids.issue, label_ids), lambda _: issues.labels_result(labels, context)
 
 
-async def _card(effect: UpsertCard, errand: SendContext, place: NodeId) -> tuple[Mutation, _Told] | SendResult | None:
-    drawn = await issues.draw_card(effect, errand)
-    if isinstance(drawn, SendResult):
-        return drawn
-    if drawn.comment_id is None:
-        return create_comment(place.issue, drawn.body), lambda answer: SendResult(
-            int(answer["commentEdge"]["node"]["fullDatabaseId"]), drawn.digest
+async def _plan_card(
+    effect: UpsertCard, context: SendContext, node_ids: NodeId
+) -> tuple[Mutation, _ToResult] | SendResult | None:
+    rendered = await issues.render_card(effect, context)
+    if isinstance(rendered, SendResult):
+        return rendered
+    if rendered.comment_id is None:
+        return create_comment(node_ids.issue, rendered.body), lambda response: SendResult(
+            int(response["commentEdge"]["node"]["fullDatabaseId"]), rendered.content_hash
         )
-    comment = place.comments.get(drawn.comment_id)
+    comment = node_ids.comments.get(rendered.comment_id)
     if comment is None:
         return None  # deleted, or far down
-    return edit_comment(comment, drawn.body), lambda _: SendResult(drawn.comment_id, drawn.digest)
+    return edit_comment(comment, rendered.body), lambda _: SendResult(rendered.comment_id, rendered.content_hash)
 
 
-def _check(effect: CheckRun, errand: SendContext, place: NodeId) -> tuple[Mutation, _Told] | SendResult | None:
+def _plan_check(
+    effect: CheckRun, context: SendContext, node_ids: NodeId
+) -> tuple[Mutation, _ToResult] | SendResult | None:
     """Created again, or changed where its id is known; what has too many remarks for one request goes its own way."""
-    said, mark = checks.marks(effect, errand)
-    there, node = checks.known(errand.content_hash)
-    if errand.again or effect.conclusion is None or len(effect.annotations) > checks.PORTION:
+    fingerprint, external_id = checks.check_identity(effect, context)
+    previous, node_id = checks.parse_content_hash(context.content_hash)
+    if context.is_retry or effect.conclusion is None or len(effect.annotations) > checks.ANNOTATIONS_PER_REQUEST:
         return None
-    if said == there:
-        return SendResult(errand.remote_id, errand.content_hash)
-    same = there.partition(".")[2] == said.partition(".")[2]
-    if there and same and not node:
+    if fingerprint == previous:
+        return SendResult(context.remote_id, context.content_hash)
+    same_annotations = previous.partition(".")[2] == fingerprint.partition(".")[2]
+    if previous and same_annotations and not node_id:
         return None
-    remarks = () if there and same else effect.annotations  # GitHub adds them to those that a run has
-    shown = CheckContent(effect.conclusion, effect.title, effect.summary, remarks, effect.actions)
-    if there and same:
-        changed = update_check_run(place.repository, node, shown)
-        return changed, lambda _: SendResult(errand.remote_id, f"{said}.{node}")
-    made = create_check_run(place.repository, shown, name=effect.name, sha=effect.sha, external_id=mark)
-    return made, lambda answer: SendResult(None, f"{said}.{answer['checkRun']['id']}")
+    annotations = (
+        () if previous and same_annotations else effect.annotations
+    )  # GitHub adds them to those that a run has
+    content = CheckContent(effect.conclusion, effect.title, effect.summary, annotations, effect.actions)
+    if previous and same_annotations:
+        update_mutation = update_check_run(node_ids.repository, node_id, content)
+        return update_mutation, lambda _: SendResult(context.remote_id, f"{fingerprint}.{node_id}")
+    create_mutation = create_check_run(
+        node_ids.repository, content, name=effect.name, sha=effect.sha, external_id=external_id
+    )
+    return create_mutation, lambda response: SendResult(None, f"{fingerprint}.{response['checkRun']['id']}")

@@ -11,12 +11,12 @@ from adapters.agents import CannotStart, Unavailable
 from adapters.database import agents
 from adapters.github.errors import GitHubError, Transient, UnknownOutcome
 from config.agent_kinds import AgentBase
-from core.circuit_breaker import Circuit, name_of
+from core.circuit_breaker import CircuitBreaker, breaker_name
 from core.circuit_breaker import CircuitOpen as CircuitOpen
 from core.text_safety.sanitize import mask_secrets, one_line
 from engine.senders.context import SendContext
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def is_outage(error: Exception) -> bool | None:
@@ -29,43 +29,43 @@ def is_outage(error: Exception) -> bool | None:
     return True if isinstance(error, OSError | aiohttp.ClientError) else None
 
 
-async def call_with_breaker(errand: SendContext, spec: AgentBase, call: Callable[[], Awaitable[Answer]]) -> Answer:
+async def call_with_breaker(context: SendContext, spec: AgentBase, call: Callable[[], Awaitable[Result]]) -> Result:
     """The answer of a call to the agent's service.
 
     Raises `CircuitOpen`, without calling, while the circuit is open, and whatever the call raises.
     """
-    name = name_of(spec)
-    async with errand.database.autocommit() as connection:
-        circuit = (await agents.load_circuits(connection)).get(name, Circuit(name))
-    if circuit != Circuit(name):
-        circuit = await _enter(errand, name)
+    name = breaker_name(spec)
+    async with context.database.autocommit() as connection:
+        circuit = (await agents.load_circuits(connection)).get(name, CircuitBreaker(name))
+    if circuit != CircuitBreaker(name):
+        circuit = await _request_call(context, name)
     try:
-        answer = await call()
+        result = await call()
     except Exception as error:
-        outage = is_outage(error)
-        if outage is not None:
+        is_down = is_outage(error)
+        if is_down is not None:
             reason = one_line(mask_secrets(str(error) or type(error).__name__), 200)
-            await _learn(errand, name, reason if outage else None)
+            await _record_outcome(context, name, reason if is_down else None)
         raise
     if circuit.failures:
-        await _learn(errand, name, None)
-    return answer
+        await _record_outcome(context, name, None)
+    return result
 
 
-async def _enter(errand: SendContext, name: str) -> Circuit:
+async def _request_call(context: SendContext, name: str) -> CircuitBreaker:
     """The circuit, if it lets a call through; of many that ask at once it may be one alone, to try."""
-    async with errand.database.transaction() as connection:
+    async with context.database.transaction() as connection:
         circuit = await agents.lock_circuit(connection, name)
-        if until := circuit.reopens_at(errand.now):
-            raise CircuitOpen(f"the service of `{name}` does not answer: {circuit.reason}", until)
-        if (probe := circuit.with_probe(errand.now)) != circuit:
+        if retry_at := circuit.reopens_at(context.now):
+            raise CircuitOpen(f"the service of `{name}` does not answer: {circuit.reason}", retry_at)
+        if (probe := circuit.with_probe(context.now)) != circuit:
             await agents.save_circuit(connection, probe)
     return circuit
 
 
-async def _learn(errand: SendContext, name: str, failure: str | None) -> None:
-    async with errand.database.transaction() as connection:
+async def _record_outcome(context: SendContext, name: str, failure: str | None) -> None:
+    async with context.database.transaction() as connection:
         circuit = await agents.lock_circuit(connection, name)
-        after = circuit.succeeded() if failure is None else circuit.failed(errand.now, failure)
-        if after != circuit:
-            await agents.save_circuit(connection, after)
+        updated = circuit.record_success() if failure is None else circuit.record_failure(context.now, failure)
+        if updated != circuit:
+            await agents.save_circuit(connection, updated)

@@ -44,9 +44,9 @@ class SendContext:
     database: Database
     mirrors: MirrorPool
     services: Services
-    seal: CardStateCodec
+    codec: CardStateCodec
     key: str
-    again: bool  # an earlier send may have been done: look before doing it again
+    is_retry: bool  # an earlier send may have been done: look before doing it again
     remote_id: int | None  # of what an earlier send made
     content_hash: str | None  # of what was last written there
     created_at: datetime
@@ -55,7 +55,7 @@ class SendContext:
     alerts: Channels = field(default_factory=Channels)
 
     @property
-    def name(self) -> str:
+    def full_name(self) -> str:
         """The repository as `owner/name`."""
         return self.repository.full_name
 
@@ -65,7 +65,7 @@ class SendContext:
         return self.mirrors.get(self.repository.id, self.repository.full_name)
 
     @property
-    def site(self) -> RepositoryContext:
+    def repository_context(self) -> RepositoryContext:
         """The repository as agents' adapters see it."""
         return repository_context(
             self.repository, self.github, self.identity, self.services, self.now, self.mirrors.server_url
@@ -95,7 +95,7 @@ class SendResult:
 
     remote_id: int | None = None
     content_hash: str | None = None
-    signals: tuple[tuple[int, Signal], ...] = ()
+    conflict_report: tuple[tuple[int, Signal], ...] = ()
     report: ConflictReport | RetrospectiveOpened | None = None  # what the sender did, for the feature that asked
     events: tuple[Event, ...] = ()  # lines for the audit trail
     effects: tuple[Effect, ...] = ()  # what to send next
@@ -103,4 +103,4 @@ class SendResult:
     @property
     def has_consequences(self) -> bool:
         """Whether anything follows from it; otherwise the outbox only marks it as done."""
-        return bool(self.signals or self.report or self.events or self.effects)
+        return bool(self.conflict_report or self.report or self.events or self.effects)

@@ -13,62 +13,66 @@ from config.labels import is_bot_label, label_definition
 from core.effects.base import AddReaction, CloseIssue, ClosePull, Comment, EnsureLabels, SetLabels, UpsertCard
 from core.task.labels import Baseline
 from core.texts import CARD_MARKER, COMMENT_LIMIT, card_text, comment_marker
-from engine.issue_timeline import look
+from engine.issue_timeline import read_issue_with_changes
 from engine.senders.context import SendContext, SendResult
 
 
-async def set_labels(effect: SetLabels, errand: SendContext) -> SendResult:
+async def set_labels(effect: SetLabels, context: SendContext) -> SendResult:
     """Make our labels on the issue exactly these; the labels of others stay."""
-    github, name = errand.github, errand.name
-    there = {label.name for label in await github.list_issue_labels(name, effect.number)}
-    planned = await plan_labels(effect, errand, there)
-    if isinstance(planned, SendResult):
-        return planned
-    if new := [label for label in effect.labels if label not in there]:
-        await add_to_repository(new, errand)
-    await github.set_issue_labels(name, effect.number, sorted(planned))
-    return labels_sent(planned, errand)
+    github, name = context.github, context.full_name
+    current = {label.name for label in await github.list_issue_labels(name, effect.number)}
+    result = await plan_labels(effect, context, current)
+    if isinstance(result, SendResult):
+        return result
+    if missing := [label for label in effect.labels if label not in current]:
+        await create_missing_labels(missing, context)
+    await github.set_issue_labels(name, effect.number, sorted(result))
+    return labels_result(result, context)
 
 
-async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -> set[str] | SendResult:
+async def plan_labels(effect: SetLabels, context: SendContext, current: set[str]) -> set[str] | SendResult:
     """All labels that the issue is to have, where those that are `there` are others; else what has come of it.
 
     Where ours are not as they were last known to be, a user changed them, and the event may be lost: then it is
     looked who did what, and that is decided on before anything is written over it.
     """
-    wanted = {label for label in there if not is_bot_label(label)} | set(effect.labels)
-    baseline = Baseline.read(errand.content_hash)
-    if baseline and baseline.unexplained(there, effect.labels):
-        seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.forecasts)
-        if seen is not None:
-            return SendResult(content_hash=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
-    if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
-        return labels_sent(wanted, errand)
-    return wanted
+    labels = {label for label in current if not is_bot_label(label)} | set(effect.labels)
+    baseline = Baseline.parse(context.content_hash)
+    if baseline and baseline.external_changes(current, effect.labels):
+        signal = await read_issue_with_changes(
+            context.database, context.github, context.repository, effect.number, context.forecasts
+        )
+        if signal is not None:
+            return SendResult(
+                content_hash=str(Baseline.from_labels(current, context.now)), conflict_report=((effect.number, signal),)
+            )
+    if {label.casefold() for label in current} == {label.casefold() for label in labels}:
+        return labels_result(labels, context)
+    return labels
 
 
-def labels_sent(labels: set[str], errand: SendContext) -> SendResult:
+def labels_result(labels: set[str], context: SendContext) -> SendResult:
     """The issue has these labels; a later difference is a later change."""
-    return SendResult(content_hash=str(Baseline.of(labels, errand.now)))
+    return SendResult(content_hash=str(Baseline.from_labels(labels, context.now)))
 
 
-async def make_labels(effect: EnsureLabels, errand: SendContext) -> SendResult:
+async def ensure_labels(effect: EnsureLabels, context: SendContext) -> SendResult:
     """Make the labels that people put on by hand: GitHub's issue form drops a label that does not exist.
 
     Each is made once. If someone deletes one, it comes back when it is next needed, not here.
     """
-    async with errand.database.autocommit() as connection:
-        made = await repositories.known_labels(connection, errand.repository.id)
-    if new := [label for label in effect.labels if label not in made]:
-        await add_to_repository(new, errand)
-        async with errand.database.transaction() as connection:
-            await repositories.add_known_labels(connection, errand.repository.id, new)
+    async with context.database.autocommit() as connection:
+        known_labels = await repositories.known_labels(connection, context.repository.id)
+    if missing := [label for label in effect.labels if label not in known_labels]:
+        await create_missing_labels(missing, context)
+        async with context.database.transaction() as connection:
+            await repositories.add_known_labels(connection, context.repository.id, missing)
     return SendResult()
 
 
-async def add_to_repository(labels: Iterable[str], errand: SendContext) -> None:
+async def create_missing_labels(labels: Iterable[str], context: SendContext) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
-    await errand.github.ensure_labels(errand.name, [label_definition(label) for label in labels])
+    await context.github.ensure_labels(context.full_name, [label_definition(label) for label in labels])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,81 +81,81 @@ class RenderedCard:
 
     comment_id: int | None
     body: str
-    digest: str
+    content_hash: str
 
 
-async def upsert_card(effect: UpsertCard, errand: SendContext) -> SendResult:
+async def upsert_card(effect: UpsertCard, context: SendContext) -> SendResult:
     """Draw the card from the task as it is now; one comment per task, edited in place."""
-    drawn = await draw_card(effect, errand)
-    if isinstance(drawn, SendResult):
-        return drawn
-    if drawn.comment_id is not None:
+    rendered = await render_card(effect, context)
+    if isinstance(rendered, SendResult):
+        return rendered
+    if rendered.comment_id is not None:
         try:
-            await errand.github.update_comment(errand.name, drawn.comment_id, drawn.body)
-            return SendResult(drawn.comment_id, drawn.digest)
+            await context.github.update_comment(context.full_name, rendered.comment_id, rendered.body)
+            return SendResult(rendered.comment_id, rendered.content_hash)
         except (NotFound, Gone):
             pass  # a user deleted it: a new one takes its place
-    comment = await errand.github.create_comment(errand.name, effect.number, drawn.body)
-    return SendResult(comment.id, drawn.digest)
+    comment = await context.github.create_comment(context.full_name, effect.number, rendered.body)
+    return SendResult(comment.id, rendered.content_hash)
 
 
-async def draw_card(effect: UpsertCard, errand: SendContext) -> RenderedCard | SendResult:
+async def render_card(effect: UpsertCard, context: SendContext) -> RenderedCard | SendResult:
     """The card as it is to be written, where it is not there as it is to be."""
-    async with errand.database.autocommit() as connection:
-        task = await store.load_task(connection, errand.repository.id, effect.number)
-    if task is None or errand.repository.config is None:
-        return SendResult(errand.remote_id, errand.content_hash)
-    outdated = bool(errand.repository.problems)
-    body = card_text(task, errand.repository.config, outdated=outdated)
+    async with context.database.autocommit() as connection:
+        task = await store.load_task(connection, context.repository.id, effect.number)
+    if task is None or context.repository.config is None:
+        return SendResult(context.remote_id, context.content_hash)
+    is_outdated = bool(context.repository.problems)
+    body = card_text(task, context.repository.config, outdated=is_outdated)
     # Those that tell of a bad configuration are rendered again once it is fixed, and are known by this.
-    digest = (store.OUTDATED_PREFIX if outdated else "") + hashlib.sha256(body.encode()).hexdigest()
-    comment_id = errand.remote_id
-    if comment_id is None and errand.again:
-        comment_id = await find_comment(effect.number, CARD_MARKER, errand)
-    if comment_id is not None and digest == errand.content_hash:
-        return SendResult(comment_id, digest)
-    shown = body.rpartition(CARD_MARKER)[0] or body  # one that was cut off has lost it
-    sealed = f"{shown}{errand.seal.marker(task, COMMENT_LIMIT - len(shown))}\n"
-    return RenderedCard(comment_id, sealed, digest)
+    content_hash = (store.OUTDATED_PREFIX if is_outdated else "") + hashlib.sha256(body.encode()).hexdigest()
+    comment_id = context.remote_id
+    if comment_id is None and context.is_retry:
+        comment_id = await find_comment(effect.number, CARD_MARKER, context)
+    if comment_id is not None and content_hash == context.content_hash:
+        return SendResult(comment_id, content_hash)
+    visible_text = body.rpartition(CARD_MARKER)[0] or body  # one that was cut off has lost it
+    body_with_state = f"{visible_text}{context.codec.make_marker(task, COMMENT_LIMIT - len(visible_text))}\n"
+    return RenderedCard(comment_id, body_with_state, content_hash)
 
 
-async def comment(effect: Comment, errand: SendContext) -> SendResult:
+async def create_comment(effect: Comment, context: SendContext) -> SendResult:
     """Write a comment once; after an unclear answer it is looked for by its marker first."""
-    marker = comment_marker(errand.key)
-    if errand.again and (found := await find_comment(effect.number, marker, errand)):
-        return SendResult(found)
-    written = await errand.github.create_comment(errand.name, effect.number, f"{effect.body}\n{marker}")
-    return SendResult(written.id)
+    marker = comment_marker(context.key)
+    if context.is_retry and (comment_id := await find_comment(effect.number, marker, context)):
+        return SendResult(comment_id)
+    created = await context.github.create_comment(context.full_name, effect.number, f"{effect.body}\n{marker}")
+    return SendResult(created.id)
 
 
-async def find_comment(number: int, marker: str, errand: SendContext) -> int | None:
+async def find_comment(number: int, marker: str, context: SendContext) -> int | None:
     """Find the bot's comment with this marker. The author is checked, so others cannot forge one."""
-    for there in await errand.github.list_comments(errand.name, number):
+    for comment in await context.github.list_comments(context.full_name, number):
         # At the end, because we also quote what others wrote, and that may quote a marker.
-        last_line = there.body.rstrip().rpartition("\n")[2]
-        if there.user and there.user.id == errand.identity.bot_id and last_line.startswith(marker):
-            return there.id
+        last_line = comment.body.rstrip().rpartition("\n")[2]
+        if comment.user and comment.user.id == context.identity.bot_id and last_line.startswith(marker):
+            return comment.id
     return None
 
 
-async def react(effect: AddReaction, errand: SendContext) -> SendResult:
+async def add_reaction(effect: AddReaction, context: SendContext) -> SendResult:
     """React to a comment; GitHub keeps it to one. A comment that was deleted needs no reaction."""
     with contextlib.suppress(NotFound, Gone):
-        await errand.github.react_to_comment(errand.name, effect.comment_id, effect.content)
+        await context.github.react_to_comment(context.full_name, effect.comment_id, effect.content)
     return SendResult()
 
 
-async def close_issue(effect: CloseIssue, errand: SendContext) -> SendResult:
+async def close_issue(effect: CloseIssue, context: SendContext) -> SendResult:
     """Close the issue of a task that is done; GitHub may have done it by a closing keyword."""
-    issue = await errand.github.get_issue(errand.name, effect.number)
+    issue = await context.github.get_issue(context.full_name, effect.number)
     if issue.state == "open":
-        await errand.github.update_issue(errand.name, effect.number, state="closed", state_reason="completed")
+        await context.github.update_issue(context.full_name, effect.number, state="closed", state_reason="completed")
     return SendResult()
 
 
-async def close_pull(effect: ClosePull, errand: SendContext) -> SendResult:
+async def close_pull(effect: ClosePull, context: SendContext) -> SendResult:
     """Close a pull request that a later attempt replaced. GitHub closes it by its issue side."""
-    pull = await errand.github.get_pull(errand.name, effect.pull_number)
+    pull = await context.github.get_pull(context.full_name, effect.pull_number)
     if pull.state == "open":
-        await errand.github.update_issue(errand.name, effect.pull_number, state="closed")
+        await context.github.update_issue(context.full_name, effect.pull_number, state="closed")
     return SendResult()

@@ -11,13 +11,13 @@ from engine.senders.context import SendContext, SendResult
 log = structlog.get_logger()
 
 
-async def refresh_mirror(effect: RefreshMirror, errand: SendContext) -> SendResult:
+async def refresh_mirror(effect: RefreshMirror, context: SendContext) -> SendResult:
     """Fetch the branch. A mirror that cannot be fetched now is no reason to wait: the reconciler asks for it again."""
     try:
-        mirror = errand.mirror
-        await mirror.fetch([f"refs/heads/{effect.branch}"], await errand.github.git_token())
-        if errand.forecasts:
-            await errand.forecasts.refresh(errand.repository)
+        mirror = context.mirror
+        await mirror.fetch([f"refs/heads/{effect.branch}"], await context.github.git_token())
+        if context.forecasts:
+            await context.forecasts.refresh(context.repository)
     except (GitError, TimeoutError) as error:
-        log.warning("mirror_not_refreshed", repository=errand.name, error=str(error))
+        log.warning("mirror_not_refreshed", repository=context.full_name, error=str(error))
     return SendResult()

@@ -11,7 +11,7 @@ import yaml
 
 from sandbox.actions.expressions import condition, text
 from sandbox.actions.job_log import JobLog
-from sandbox.actions.workflow import StepSpec, WorkflowError, read_step
+from sandbox.actions.workflow import StepSpec, WorkflowError, parse_step
 
 
 class Runner(Protocol):
@@ -20,16 +20,16 @@ class Runner(Protocol):
     context: dict[str, Any]
     log: JobLog
 
-    def filled(self, source: str) -> str:
+    def expand(self, source: str) -> str:
         """Replace every `${{ … }}` of a text."""
         ...
 
-    async def perform(self, spec: StepSpec) -> bool:
+    async def execute(self, spec: StepSpec) -> bool:
         """Run one step and return whether it succeeded."""
         ...
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read_action(folder: Path) -> dict[str, Any]:
     """Read the action's description. Raises WorkflowError when there is none that can be run here."""
     for name in ("action.yml", "action.yaml"):
         if (folder / name).is_file():
@@ -51,35 +51,35 @@ async def run_composite(runner: Runner, spec: StepSpec, folder: Path) -> bool:
     They see their own `inputs` and `steps`; the action's outputs become those of the step that uses it.
     """
     try:
-        action = await asyncio.to_thread(_read, folder)
+        action = await asyncio.to_thread(_read_action, folder)
         steps = [
-            read_step(str(spec.uses), number, step) for number, step in enumerate(action["runs"].get("steps") or [], 1)
+            parse_step(str(spec.uses), number, step) for number, step in enumerate(action["runs"].get("steps") or [], 1)
         ]
     except WorkflowError as error:
         runner.log.error(f"{spec.uses}: {error}")
         return False
     declared: dict[str, Any] = action.get("inputs") or {}
     inputs = {
-        name: runner.filled(text(spec.inputs.get(name, (options or {}).get("default"))))
+        name: runner.expand(text(spec.inputs.get(name, (options or {}).get("default"))))
         for name, options in declared.items()
     }
-    outer = runner.context
-    github = {**outer["github"], "action_path": str(folder)}
-    runner.context = {**outer, "inputs": inputs, "github": github, "steps": {}, "job": {"status": "success"}}
+    outer_context = runner.context
+    github = {**outer_context["github"], "action_path": str(folder)}
+    runner.context = {**outer_context, "inputs": inputs, "github": github, "steps": {}, "job": {"status": "success"}}
     try:
         for step in steps:
             if not condition(step.condition, runner.context):
                 continue
-            inner = dataclasses.replace(step, env={"GITHUB_ACTION_PATH": str(folder), **spec.env, **step.env})
-            if not await runner.perform(inner) and not step.continue_on_error:
+            inner_step = dataclasses.replace(step, env={"GITHUB_ACTION_PATH": str(folder), **spec.env, **step.env})
+            if not await runner.execute(inner_step) and not step.continue_on_error:
                 runner.context["job"]["status"] = "failure"
         outputs = {
-            name: runner.filled(text((options or {}).get("value")))
+            name: runner.expand(text((options or {}).get("value")))
             for name, options in (action.get("outputs") or {}).items()
         }
-        went_well = bool(runner.context["job"]["status"] == "success")
+        succeeded = bool(runner.context["job"]["status"] == "success")
     finally:
-        runner.context = outer
+        runner.context = outer_context
     if spec.identifier:
-        outer["steps"][spec.identifier] = {"outputs": outputs}
-    return went_well
+        outer_context["steps"][spec.identifier] = {"outputs": outputs}
+    return succeeded

@@ -14,16 +14,16 @@ from sandbox.state.workflows import Workflow
 MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
 
 
-def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+def _validate_inputs(declared: Mapping[str, Mapping[str, Any]], supplied: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with their defaults. Raises ApiError 422 for unknown, missing or invalid ones."""
-    unknown = sorted(values.keys() - declared.keys())
+    unknown = sorted(supplied.keys() - declared.keys())
     if unknown:
         raise ApiError(422, f"Unexpected inputs provided: {unknown}")
-    if sum(len(str(value)) for value in values.values()) > MAX_INPUT_TEXT:
+    if sum(len(str(value)) for value in supplied.values()) > MAX_INPUT_TEXT:
         raise ApiError(422, f"inputs are too large: at most {MAX_INPUT_TEXT} characters together")
     checked: dict[str, Any] = {}
     for name, options in declared.items():
-        value = values.get(name, options.get("default"))
+        value = supplied.get(name, options.get("default"))
         if value in (None, "") and options.get("required") is True:
             raise ApiError(422, f"Required input '{name}' not provided")
         if options.get("type") == "choice" and value not in (None, "", *options.get("options", [])):
@@ -36,7 +36,7 @@ def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], values: Mapping[s
 
 async def workflow_dispatch(
     hub: Hub,
-    repository: Repository,
+    validated_inputs: Repository,
     actor: User,
     workflow: Workflow,
     *,
@@ -44,35 +44,42 @@ async def workflow_dispatch(
     inputs: Mapping[str, Any],
 ) -> WorkflowRun:
     """Start a workflow by hand. Raises ApiError 422: bad ref, workflow without the trigger, bad inputs."""
-    places = (f"refs/heads/{ref}", f"refs/tags/{ref}", ref)
-    full = next((name for name in places if repository.git.ref(name) is not None), "")
-    sha = repository.git.ref(full)
+    ref_names = (f"refs/heads/{ref}", f"refs/tags/{ref}", ref)
+    full_ref = next((name for name in ref_names if validated_inputs.git.ref(name) is not None), "")
+    sha = validated_inputs.git.ref(full_ref)
     if sha is None:
         raise ApiError(422, f"No ref found for: {ref}")
-    file = next((f for f in await hub.workflow_index.files(repository, sha) if f.path == workflow.path), None)
+    file = next(
+        (
+            candidate
+            for candidate in await hub.workflow_index.files(validated_inputs, sha)
+            if candidate.path == workflow.path
+        ),
+        None,
+    )
     if file is None or "workflow_dispatch" not in file.triggers:
         raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
     if workflow.state != "active":
         raise ApiError(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow")
-    checked_inputs = _checked_inputs(file.inputs, inputs)
+    checked_inputs = _validate_inputs(file.inputs, inputs)
     hub.emit(
-        repository,
+        validated_inputs,
         "workflow_dispatch",
         None,
         sender=actor,
         inputs=dict(inputs),
-        ref=full,
+        ref=full_ref,
         workflow=workflow.path,
     )
     return await hub.actions.start(
-        repository,
+        validated_inputs,
         file,
         event="workflow_dispatch",
         actor=actor,
         sha=sha,
-        ref=full,
+        ref=full_ref,
         title=file.name,
-        payload={"inputs": dict(inputs), "ref": full, "workflow": workflow.path},
+        payload={"inputs": dict(inputs), "ref": full_ref, "workflow": workflow.path},
         inputs=checked_inputs,
     )
 

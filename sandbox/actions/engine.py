@@ -13,14 +13,14 @@ from typing import Any
 
 from sandbox.actions import webhooks
 from sandbox.actions.expressions import ExpressionError, condition, interpolate
-from sandbox.actions.run_job import context_of, perform
+from sandbox.actions.run_job import expression_context, run_job
 from sandbox.actions.workflow import PERMISSIONS, JobSpec, WorkflowFile
 from sandbox.hub import Hub
 from sandbox.state.models import PullRequest, Repository, User, WorkflowJob, WorkflowRun
 
 
 @dataclass(eq=False, slots=True)
-class Plan:
+class RunPlan:
     """What the engine needs of a run in progress besides its state."""
 
     file: WorkflowFile
@@ -35,7 +35,7 @@ class Actions:
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.plans: dict[int, Plan] = {}
+        self.plans: dict[int, RunPlan] = {}
 
     async def start(
         self,
@@ -73,7 +73,7 @@ class Actions:
             created_at=now,
             updated_at=now,
             started_at=now,
-            pulls=pulls if pulls is not None else self._pulls(repository, sha, event),
+            pulls=pulls if pulls is not None else self._open_pulls(repository, sha, event),
             inputs=inputs or {},
             payload=payload,
             ref=ref,
@@ -81,63 +81,65 @@ class Actions:
         )
         if file.run_name is not None:
             try:
-                run.display_title = interpolate(file.run_name, context_of(self.hub, run)) or title
+                run.display_title = interpolate(file.run_name, expression_context(self.hub, run)) or title
             except ExpressionError as error:
                 run.display_title = f"{title} ({error})"
         repository.runs[run.id] = run
         if any(agent.account is actor for agent in self.hub.cloud_agents.values() if agent.mention is None):
             # Nothing runs for an agent that GitHub provides until a person has approved what it pushed.
-            self.plans[run.id] = Plan(file)
-            webhooks.run_requested(self.hub, run)
-            webhooks.run_completed(self.hub, run, "action_required")
+            self.plans[run.id] = RunPlan(file)
+            webhooks.request_run(self.hub, run)
+            webhooks.complete_run(self.hub, run, "action_required")
             return run
-        await self._begin(run, file, file.jobs)
+        await self._start_jobs(run, file, file.jobs)
         return run
 
     @staticmethod
-    def _pulls(repository: Repository, sha: str, event: str) -> list[PullRequest]:
+    def _open_pulls(repository: Repository, sha: str, event: str) -> list[PullRequest]:
         if event != "push":
             return []
         return [pull for pull in repository.pulls() if pull.state == "open" and pull.head_sha == sha]
 
     # States of a run
 
-    async def _begin(self, run: WorkflowRun, file: WorkflowFile, jobs: tuple[JobSpec, ...]) -> None:
-        plan = Plan(file)
+    async def _start_jobs(self, run: WorkflowRun, file: WorkflowFile, jobs: tuple[JobSpec, ...]) -> None:
+        plan = RunPlan(file)
         self.plans[run.id] = plan
-        webhooks.run_requested(self.hub, run)
+        webhooks.request_run(self.hub, run)
         if file.error is not None:
-            webhooks.run_completed(self.hub, run, "failure")
+            webhooks.complete_run(self.hub, run, "failure")
             return
         for spec in jobs:
-            job = webhooks.job_queued(self.hub, run, spec)
+            job = webhooks.queue_job(self.hub, run, spec)
             plan.specs[job.id] = spec
         self._advance(run)
 
     def _advance(self, run: WorkflowRun) -> None:
         """Start the jobs whose needs are met, skip those whose needs failed, end the run after the last."""
         plan = self.plans[run.id]
-        moved = True
-        while moved:
-            moved = False
+        has_progressed = True
+        while has_progressed:
+            has_progressed = False
             for job in run.latest_jobs:
                 if job.status != "queued" or job.id in plan.tasks or job.id not in plan.specs:
                     continue
                 spec = plan.specs[job.id]
                 if self.hub.offline_labels.intersection(spec.labels):
                     continue
-                needed = [other for other in run.latest_jobs if self._key(plan, other) in spec.needs]
-                if any(other.status != "completed" for other in needed):
+                dependencies = [
+                    dependency for dependency in run.latest_jobs if self._job_key(plan, dependency) in spec.needs
+                ]
+                if any(dependency.status != "completed" for dependency in dependencies):
                     continue
-                if self._skipped(run, plan, spec, needed):
-                    webhooks.job_completed(self.hub, job, "skipped")
-                    moved = True
+                if self._is_skipped(run, plan, spec, dependencies):
+                    webhooks.complete_job(self.hub, job, "skipped")
+                    has_progressed = True
                 else:
-                    plan.tasks[job.id] = self.hub.spawn(self._job(run, job, spec), name=f"job {job.name}")
+                    plan.tasks[job.id] = self.hub.spawn(self._run_job(run, job, spec), name=f"job {job.name}")
         if all(job.status == "completed" for job in run.latest_jobs) and run.status != "completed":
-            webhooks.run_completed(self.hub, run, self._conclusion(run, plan))
+            webhooks.complete_run(self.hub, run, self._conclusion(run, plan))
 
-    def look_for_work(self) -> None:
+    def start_waiting_jobs(self) -> None:
         """Start the jobs that waited for a runner which is online now."""
         for repository in self.hub.repositories.values():
             for run in list(repository.runs.values()):
@@ -145,15 +147,15 @@ class Actions:
                     self._advance(run)
 
     @staticmethod
-    def _key(plan: Plan, job: WorkflowJob) -> str:
+    def _job_key(plan: RunPlan, job: WorkflowJob) -> str:
         return plan.specs[job.id].key if job.id in plan.specs else job.name
 
-    def _skipped(self, run: WorkflowRun, plan: Plan, spec: JobSpec, needed: list[WorkflowJob]) -> bool:
+    def _is_skipped(self, run: WorkflowRun, plan: RunPlan, spec: JobSpec, dependencies: list[WorkflowJob]) -> bool:
         if plan.cancelled:
             return True
-        bad = [job for job in needed if job.conclusion != "success"]
-        context = context_of(self.hub, run, spec, needs=self._needs(run))
-        context["job"] = {"status": "failure" if bad else "success"}
+        failed = [job for job in dependencies if job.conclusion != "success"]
+        context = expression_context(self.hub, run, spec, needs=self._needs(run))
+        context["job"] = {"status": "failure" if failed else "success"}
         try:
             return not condition(spec.condition, context)
         except ExpressionError:
@@ -170,19 +172,19 @@ class Actions:
         """The `needs` context: result and outputs of every job that has ended."""
         plan = self.plans[run.id]
         return {
-            self._key(plan, job): {
+            self._job_key(plan, job): {
                 "result": job.conclusion,
-                "outputs": plan.outputs.get(self._key(plan, job), {}),
+                "outputs": plan.outputs.get(self._job_key(plan, job), {}),
             }
             for job in run.latest_jobs
             if job.status == "completed"
         }
 
-    async def _job(self, run: WorkflowRun, job: WorkflowJob, spec: JobSpec) -> None:
+    async def _run_job(self, run: WorkflowRun, job: WorkflowJob, spec: JobSpec) -> None:
         plan = self.plans[run.id]
         try:
-            webhooks.job_started(self.hub, job)
-            conclusion, outputs = await perform(
+            webhooks.start_job(self.hub, job)
+            conclusion, outputs = await run_job(
                 self.hub,
                 job,
                 spec,
@@ -197,17 +199,17 @@ class Actions:
                 raise  # the sandbox itself is closing
             task.uncancel()
             conclusion = "cancelled"
-        webhooks.job_completed(self.hub, job, conclusion)
+        webhooks.complete_job(self.hub, job, conclusion)
         self._advance(run)
 
     @staticmethod
-    def _conclusion(run: WorkflowRun, plan: Plan) -> str:
+    def _conclusion(run: WorkflowRun, plan: RunPlan) -> str:
         conclusions = {job.conclusion for job in run.latest_jobs}
         if plan.cancelled or "cancelled" in conclusions:
             return "cancelled"
-        for bad in ("timed_out", "failure"):
-            if bad in conclusions:
-                return "failure" if bad == "failure" else "timed_out"
+        for failure in ("timed_out", "failure"):
+            if failure in conclusions:
+                return "failure" if failure == "failure" else "timed_out"
         return "success" if "success" in conclusions else "skipped"
 
     # Requests of people and Apps
@@ -223,7 +225,7 @@ class Actions:
             if task is not None and not task.done():
                 task.cancel()
             if job.status == "queued":  # it has no task that would complete it
-                webhooks.job_completed(self.hub, job, "cancelled")
+                webhooks.complete_job(self.hub, job, "cancelled")
         self._advance(run)
         return True
 
@@ -233,13 +235,13 @@ class Actions:
             return False
         file = self.plans[run.id].file
         passed_names = {job.name for job in run.latest_jobs if job.conclusion == "success"} if failed_only else set()
-        earlier = [job for job in run.latest_jobs if job.name in passed_names]
+        passed_jobs = [job for job in run.latest_jobs if job.name in passed_names]
         jobs = tuple(spec for spec in file.jobs if spec.name not in passed_names)
         now = self.hub.now()
         run.attempt += 1
         run.status, run.conclusion = "queued", None
         run.started_at = run.updated_at = now
         run.triggering_actor = actor
-        run.jobs.extend(webhooks.job_kept(self.hub, run, job) for job in earlier)
-        await self._begin(run, file, jobs)
+        run.jobs.extend(webhooks.copy_job(self.hub, run, job) for job in passed_jobs)
+        await self._start_jobs(run, file, jobs)
         return True

@@ -14,7 +14,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>-?\d+(?:\.\d+)?)|(?P<string>'(?:[^']|'')*')|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)"
     r"|(?P<op>&&|\|\||==|!=|<=|>=|[!<>().,\[\]*]))"
 )
-_PLACE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_INTERPOLATION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _STATUS_CALL = re.compile(r"\b(success|failure|always|cancelled)\s*\(")
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "<": lambda a, b: a < b,
@@ -41,34 +41,34 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def truthy(value: Any) -> bool:
+def is_truthy(value: Any) -> bool:
     """Whether GitHub takes a value as true: everything but false, 0, the empty string and null."""
     return value not in (None, False, 0, "")
 
 
 def interpolate(template: str, context: Mapping[str, Any]) -> str:
     """Replace every `${{ … }}` of a text. Raises ExpressionError."""
-    return _PLACE.sub(lambda match: text(evaluate(match.group(1), context)), template)
+    return _INTERPOLATION.sub(lambda match: text(evaluate(match.group(1), context)), template)
 
 
 def condition(source: str | bool | None, context: Mapping[str, Any]) -> bool:
     """The value of an `if:`; without a status function it is true only while no step failed, as on GitHub."""
     if source is None:
-        return truthy(evaluate("success()", context))
+        return is_truthy(evaluate("success()", context))
     if isinstance(source, bool):
-        return source and truthy(evaluate("success()", context))
-    whole = _PLACE.fullmatch(source.strip())
-    inner = whole.group(1) if whole else source
-    if not _STATUS_CALL.search(inner) and not truthy(evaluate("success()", context)):
+        return source and is_truthy(evaluate("success()", context))
+    match = _INTERPOLATION.fullmatch(source.strip())
+    expression = match.group(1) if match else source
+    if not _STATUS_CALL.search(expression) and not is_truthy(evaluate("success()", context)):
         return False
-    return truthy(evaluate(inner, context))
+    return is_truthy(evaluate(expression, context))
 
 
 def evaluate(source: str, context: Mapping[str, Any]) -> Any:
     """The value of one expression. Raises ExpressionError."""
     parser = _Parser(source, context)
     value = parser.alternative()
-    parser.end()
+    parser.expect_end()
     return value
 
 
@@ -89,10 +89,10 @@ def _equal(left: Any, right: Any) -> bool:
     return _number(left) == _number(right)
 
 
-def _contains(where: Any, what: Any) -> bool:
-    if isinstance(where, list):
-        return any(_equal(item, what) for item in where)
-    return text(what).casefold() in text(where).casefold()
+def _contains(haystack: Any, needle: Any) -> bool:
+    if isinstance(haystack, list):
+        return any(_equal(item, needle) for item in haystack)
+    return text(needle).casefold() in text(haystack).casefold()
 
 
 def _format(template: Any, *values: Any) -> str:
@@ -106,10 +106,12 @@ def _format(template: Any, *values: Any) -> str:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "contains": _contains,
-    "startswith": lambda where, what: text(where).casefold().startswith(text(what).casefold()),
-    "endswith": lambda where, what: text(where).casefold().endswith(text(what).casefold()),
+    "startswith": lambda haystack, needle: text(haystack).casefold().startswith(text(needle).casefold()),
+    "endswith": lambda haystack, needle: text(haystack).casefold().endswith(text(needle).casefold()),
     "format": _format,
-    "join": lambda values, by=",": text(by).join(map(text, values)) if isinstance(values, list) else text(values),
+    "join": lambda values, separator=",": (
+        text(separator).join(map(text, values)) if isinstance(values, list) else text(values)
+    ),
     "tojson": lambda value: json.dumps(value, indent=2),
     "fromjson": lambda value: json.loads(text(value)),
 }
@@ -119,7 +121,7 @@ class _Parser:
     """Recursive descent; each method is one level of precedence and gives a value."""
 
     def __init__(self, source: str, context: Mapping[str, Any]) -> None:
-        self.source, self.context, self.at = source, context, 0
+        self.source, self.context, self.position = source, context, 0
         self.tokens: list[tuple[str, str]] = []
         position = 0
         stripped = source.rstrip()
@@ -131,16 +133,16 @@ class _Parser:
             position = match.end()
 
     def peek(self) -> str:
-        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
+        return self.tokens[self.position][1] if self.position < len(self.tokens) else ""
 
     def take(self) -> tuple[str, str]:
-        if self.at >= len(self.tokens):
+        if self.position >= len(self.tokens):
             raise ExpressionError(f"the expression {self.source.strip()!r} ends too early")
-        self.at += 1
-        return self.tokens[self.at - 1]
+        self.position += 1
+        return self.tokens[self.position - 1]
 
     def accept(self, *operators: str) -> str:
-        if self.at < len(self.tokens) and self.tokens[self.at] in [("op", op) for op in operators]:
+        if self.position < len(self.tokens) and self.tokens[self.position] in [("op", op) for op in operators]:
             return self.take()[1]
         return ""
 
@@ -148,22 +150,22 @@ class _Parser:
         if not self.accept(operator):
             raise ExpressionError(f"{operator!r} is missing in the expression {self.source.strip()!r}")
 
-    def end(self) -> None:
-        if self.at < len(self.tokens):
+    def expect_end(self) -> None:
+        if self.position < len(self.tokens):
             raise ExpressionError(f"{self.peek()!r} is too much in the expression {self.source.strip()!r}")
 
     def alternative(self) -> Any:
         value = self.conjunction()
         while self.accept("||"):
             other = self.conjunction()
-            value = value if truthy(value) else other
+            value = value if is_truthy(value) else other
         return value
 
     def conjunction(self) -> Any:
         value = self.comparison()
         while self.accept("&&"):
             other = self.comparison()
-            value = other if truthy(value) else value
+            value = other if is_truthy(value) else value
         return value
 
     def comparison(self) -> Any:
@@ -178,7 +180,7 @@ class _Parser:
 
     def unary(self) -> Any:
         if self.accept("!"):
-            return not truthy(self.unary())
+            return not is_truthy(self.unary())
         value = self.primary()
         while operator := self.accept(".", "["):
             if operator == ".":
@@ -203,20 +205,20 @@ class _Parser:
         return None
 
     def primary(self) -> Any:
-        kind, word = self.take()
+        kind, lexeme = self.take()
         if kind == "number":
-            return float(word)
+            return float(lexeme)
         if kind == "string":
-            return word[1:-1].replace("''", "'")
+            return lexeme[1:-1].replace("''", "'")
         if kind == "name":
-            return self.named(word)
-        if word == "(":
+            return self.parse_name(lexeme)
+        if lexeme == "(":
             value = self.alternative()
             self.expect(")")
             return value
-        raise ExpressionError(f"{word!r} is out of place in the expression {self.source.strip()!r}")
+        raise ExpressionError(f"{lexeme!r} is out of place in the expression {self.source.strip()!r}")
 
-    def named(self, name: str) -> Any:
+    def parse_name(self, name: str) -> Any:
         constant = {"true": True, "false": False, "null": None}
         if name in constant:
             return constant[name]

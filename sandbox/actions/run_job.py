@@ -15,10 +15,10 @@ from typing import Any
 
 from sandbox.actions.expressions import ExpressionError, interpolate, text
 from sandbox.actions.job_log import JobLog
-from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.scripted_result import ScriptedResult
 from sandbox.actions.steps import StepRunner
 from sandbox.actions.workflow import JobSpec
-from sandbox.git.command import git_process
+from sandbox.git.command import run_git
 from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import WorkflowJob, WorkflowRun, WorkflowStep
@@ -26,15 +26,15 @@ from sandbox.state.models import WorkflowJob, WorkflowRun, WorkflowStep
 Outcome = tuple[str, dict[str, str]]
 
 
-def dispatched(run: WorkflowRun) -> dict[str, Any]:
+def dispatch_payload(run: WorkflowRun) -> dict[str, Any]:
     """The payload of a dispatch: `client_payload` or the inputs; empty for other events."""
     if run.event == "repository_dispatch":
-        handed = run.payload.get("client_payload")
-        return dict(handed) if isinstance(handed, Mapping) else {}
+        client_payload = run.payload.get("client_payload")
+        return dict(client_payload) if isinstance(client_payload, Mapping) else {}
     return dict(run.inputs) if run.event == "workflow_dispatch" else {}
 
 
-def context_of(
+def expression_context(
     hub: Hub,
     run: WorkflowRun,
     spec: JobSpec | None = None,
@@ -89,7 +89,7 @@ def context_of(
     }
 
 
-async def perform(
+async def run_job(
     hub: Hub,
     job: WorkflowJob,
     spec: JobSpec,
@@ -112,7 +112,7 @@ async def perform(
                 result = await result
             if result is not None:
                 return await _apply_scripted_result(hub, job, result, log), {}
-        agent = hub.agents.get(str(dispatched(run).get("agent", "")))
+        agent = hub.agents.get(str(dispatch_payload(run).get("agent", "")))
         if agent is not None:
             if job is not run.latest_jobs[0]:
                 log.write("The scripted agent works in the first job of the run; this one is skipped.")
@@ -123,7 +123,7 @@ async def perform(
         job.log = log.text
 
 
-async def _apply_scripted_result(hub: Hub, job: WorkflowJob, result: Conclusion, log: JobLog) -> str:
+async def _apply_scripted_result(hub: Hub, job: WorkflowJob, result: ScriptedResult, log: JobLog) -> str:
     """Write a test's conclusion as steps and a log."""
     now = hub.now()
     job.steps = [
@@ -162,14 +162,16 @@ async def _run_steps(
     env: Mapping[str, str],
 ) -> Outcome:
     run = job.run
-    if spec.calls is not None:
-        log.error(f"The sandbox does not run reusable workflows: {spec.calls}. Write the job's `steps` instead.")
+    if spec.reusable_workflow is not None:
+        log.error(
+            f"The sandbox does not run reusable workflows: {spec.reusable_workflow}. Write the job's `steps` instead."
+        )
         return "failure", {}
     folder = hub.root / "jobs" / str(job.id)
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "home").mkdir(parents=True)
     token = hub.create_run_token(run, permissions)
-    context = context_of(hub, run, spec, needs=needs, token=token)
+    context = expression_context(hub, run, spec, needs=needs, token=token)
     runner = StepRunner(
         spec=spec,
         folder=folder,
@@ -178,10 +180,10 @@ async def _run_steps(
         env=_environment(folder, context),
         checkout=lambda target: checkout(hub, run, target, token),
         now=hub.now,
-        changed=lambda: None,
+        on_change=lambda: None,
         steps=job.steps,
     )
-    (folder / "event.json").write_text(json.dumps(_event(hub, run)))
+    (folder / "event.json").write_text(json.dumps(_event_payload(hub, run)))
     try:
         runner.env = {
             **runner.env,
@@ -195,7 +197,7 @@ async def _run_steps(
         runner.clean()
 
 
-def _event(hub: Hub, run: WorkflowRun) -> dict[str, Any]:
+def _event_payload(hub: Hub, run: WorkflowRun) -> dict[str, Any]:
     """The content of $GITHUB_EVENT_PATH: the webhook's payload."""
     common = {
         "repository": issue_serializer.repository(hub, run.repository),
@@ -264,9 +266,9 @@ async def clone(hub: Hub, source: Path, full_name: str, target: Path, sha: str, 
     if not await asyncio.to_thread(git.exists):
         await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
         arguments = ["clone", "--quiet", "--shared", "--no-checkout", str(source), str(target)]
-        await git_process(arguments, directory=target.parent)
-        basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        await run_git(arguments, directory=target.parent)
+        basic_auth = base64.b64encode(f"x-access-token:{token}".encode()).decode()
         with (git / "config").open("a") as config:
-            config.write(f'[http "{hub.url}/"]\n\textraheader = AUTHORIZATION: basic {basic}\n')
-        await git_process(["remote", "set-url", "origin", f"{hub.url}/{full_name}.git"], directory=target)
-    await git_process(["checkout", "--quiet", "--force", "--detach", sha], directory=target)
+            config.write(f'[http "{hub.url}/"]\n\textraheader = AUTHORIZATION: basic {basic_auth}\n')
+        await run_git(["remote", "set-url", "origin", f"{hub.url}/{full_name}.git"], directory=target)
+    await run_git(["checkout", "--quiet", "--force", "--detach", sha], directory=target)

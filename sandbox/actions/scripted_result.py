@@ -9,7 +9,7 @@ from sandbox.state.models import WorkflowRun
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class ScriptedResult:
     """The outcome of a run's first job (or of the one named), after `seconds` of the sandbox's clock."""
 
     conclusion: str
@@ -19,25 +19,27 @@ class Conclusion:
     seconds: float = 0
 
     @classmethod
-    def success(cls, *, log: str = "", seconds: float = 0) -> Conclusion:
+    def success(cls, *, log: str = "", seconds: float = 0) -> ScriptedResult:
         """All jobs pass."""
         return cls("success", log=log, seconds=seconds)
 
     @classmethod
-    def failure(cls, *, step: str = "tests", log: str = "", job: str | None = None, seconds: float = 0) -> Conclusion:
+    def failure(
+        cls, *, step: str = "tests", log: str = "", job: str | None = None, seconds: float = 0
+    ) -> ScriptedResult:
         """One job fails at `step`, with `log` as the step's output."""
         return cls("failure", step=step, log=log, job=job, seconds=seconds)
 
     @classmethod
-    def cancelled(cls, *, seconds: float = 0) -> Conclusion:
+    def cancelled(cls, *, seconds: float = 0) -> ScriptedResult:
         """A person cancelled it."""
         return cls("cancelled", seconds=seconds)
 
     @classmethod
-    def timed_out(cls, *, step: str = "tests", log: str = "", seconds: float = 0) -> Conclusion:
+    def timed_out(cls, *, step: str = "tests", log: str = "", seconds: float = 0) -> ScriptedResult:
         """It took longer than allowed."""
         return cls("timed_out", step=step, log=log, seconds=seconds)
 
 
-CiScript = Callable[[WorkflowRun], Conclusion | Awaitable[Conclusion | None] | None]
+CiScript = Callable[[WorkflowRun], ScriptedResult | Awaitable[ScriptedResult | None] | None]
 """Decides a run's conclusion; None means: run the steps for real."""

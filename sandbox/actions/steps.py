@@ -19,7 +19,7 @@ from sandbox.actions.job_log import JobLog
 from sandbox.actions.workflow import JobSpec, StepSpec
 from sandbox.state.models import WorkflowStep
 
-TIME_LIMIT = 300.0  # seconds of real time for one step, so that a job that hangs does not hang the sandbox
+MAX_STEP_SECONDS = 300.0  # seconds of real time for one step, so that a job that hangs does not hang the sandbox
 _BASH = ["bash", "--noprofile", "--norc", "-e"]
 
 
@@ -34,10 +34,10 @@ class StepRunner:
     env: Mapping[str, str]
     checkout: Callable[[Path], Awaitable[None]]
     now: Callable[[], datetime]
-    changed: Callable[[], None]
+    on_change: Callable[[], None]
     steps: list[WorkflowStep] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
-    _extra: dict[str, str] = field(default_factory=dict)
+    _extra_env: dict[str, str] = field(default_factory=dict)
     _paths: list[str] = field(default_factory=list)
 
     @property
@@ -53,37 +53,37 @@ class StepRunner:
         self.context["env"] = dict(self.env)
         await self._set_up()
         for number, spec in enumerate(self.spec.steps, 2):
-            step = WorkflowStep(name=self._title(spec), number=number)
+            step = WorkflowStep(name=self._step_name(spec), number=number)
             self.steps.append(step)
-            await self._one(spec, step)
-        self.outputs = {name: self.filled(text(value)) for name, value in self.spec.outputs.items()}
-        last = _instant("Complete job", len(self.steps) + 1, self.now())
-        self.steps.append(last)
+            await self._run_step(spec, step)
+        self.outputs = {name: self.expand(text(value)) for name, value in self.spec.outputs.items()}
+        final_step = _completed_step("Complete job", len(self.steps) + 1, self.now())
+        self.steps.append(final_step)
         return str(self.context["job"]["status"])
 
     async def _set_up(self) -> None:
-        step = _instant("Set up job", 1, self.now())
+        step = _completed_step("Set up job", 1, self.now())
         self.steps.append(step)
         self.log.write("Current runner version: 'sandbox'")
-        for word in self.spec.unsupported:
-            self.log.write(f"##[warning]The sandbox does not support `{word}` and goes on without it.")
+        for feature in self.spec.unsupported:
+            self.log.write(f"##[warning]The sandbox does not support `{feature}` and goes on without it.")
 
-    def filled(self, source: str) -> str:
+    def expand(self, source: str) -> str:
         """A text with its `${{ … }}` replaced. Raises ExpressionError."""
         return interpolate(source, self.context)
 
-    def _title(self, spec: StepSpec) -> str:
+    def _step_name(self, spec: StepSpec) -> str:
         try:
-            return self.filled(spec.name)
+            return self.expand(spec.name)
         except ExpressionError:
             return spec.name
 
-    async def _one(self, spec: StepSpec, step: WorkflowStep) -> None:
+    async def _run_step(self, spec: StepSpec, step: WorkflowStep) -> None:
         step.started_at, step.status = self.now(), "in_progress"
         try:
             if condition(spec.condition, self.context):
-                self.changed()
-                step.conclusion = "success" if await self.perform(spec) else "failure"
+                self.on_change()
+                step.conclusion = "success" if await self.execute(spec) else "failure"
             else:
                 step.conclusion = "skipped"
         except ExpressionError as error:
@@ -102,43 +102,47 @@ class StepRunner:
                 "outcome": outcome,
                 "conclusion": step.conclusion,
             }
-        self.changed()
+        self.on_change()
 
-    async def perform(self, spec: StepSpec) -> bool:
+    async def execute(self, spec: StepSpec) -> bool:
         """Run one step regardless of its condition and return whether it succeeded."""
         if spec.uses is not None:
-            return await self._use(spec, spec.uses)
-        script = self.filled(spec.run or "")
-        env = {key: self.filled(text(value)) for key, value in spec.env.items()}
+            return await self._run_action(spec, spec.uses)
+        script = self.expand(spec.run or "")
+        env = {key: self.expand(text(value)) for key, value in spec.env.items()}
         shell = spec.shell or self.spec.shell or "bash"
         if shell not in ("bash", "sh"):
             self.log.error(f"The sandbox runs bash and sh, not `{shell}`. Set `shell: bash` for this step.")
             return False
-        shown = [f"\x1b[36;1m{line}\x1b[0m" for line in script.rstrip("\n").split("\n")]
+        script_lines = [f"\x1b[36;1m{line}\x1b[0m" for line in script.rstrip("\n").split("\n")]
         self.log.group(
             f"Run {script.strip().splitlines()[0] if script.strip() else ''}",
-            *shown,
+            *script_lines,
             "shell: /usr/bin/bash -e {0}" if shell == "bash" else "shell: /usr/bin/sh -e {0}",
             *(["env:", *(f"  {key}: {value}" for key, value in env.items())] if env else []),
         )
-        directory = self.workspace / self.filled(text(spec.directory or self.spec.directory or "."))
+        directory = self.workspace / self.expand(text(spec.directory or self.spec.directory or "."))
         if not directory.is_dir():
             self.log.error(f"The working directory {spec.directory or self.spec.directory} does not exist.")
             return False
-        limit = TIME_LIMIT if spec.timeout_minutes is None else min(TIME_LIMIT, spec.timeout_minutes * 60)
-        status = await self._bash(script, env, directory, limit, spec.identifier, pipefail=spec.shell == "bash")
+        timeout_seconds = (
+            MAX_STEP_SECONDS if spec.timeout_minutes is None else min(MAX_STEP_SECONDS, spec.timeout_minutes * 60)
+        )
+        status = await self._run_script(
+            script, env, directory, timeout_seconds, spec.identifier, pipefail=spec.shell == "bash"
+        )
         if status is None:
-            self.log.error(f"The step was stopped after {limit:.0f} seconds.")
+            self.log.error(f"The step was stopped after {timeout_seconds:.0f} seconds.")
             return False
         if status != 0:
             self.log.error(f"Process completed with exit code {status}.")
         return status == 0
 
-    async def _use(self, spec: StepSpec, uses: str) -> bool:
+    async def _run_action(self, spec: StepSpec, uses: str) -> bool:
         name = uses.split("@", 1)[0]
         self.log.group(f"Run {uses}", *(f"  {key}: {value}" for key, value in spec.inputs.items()))
         if name == "actions/checkout":
-            target = self.workspace / self.filled(text(spec.inputs.get("path", ".")))
+            target = self.workspace / self.expand(text(spec.inputs.get("path", ".")))
             await self.checkout(target)
             self.log.write(f"HEAD is now at {self.context['github'].get('sha', '')}")
         elif uses.startswith("./"):
@@ -147,12 +151,12 @@ class StepRunner:
             self.log.write(f"##[warning]The action {uses} is not available in the sandbox; the step does nothing.")
         return True
 
-    async def _bash(
+    async def _run_script(
         self,
         script: str,
         env: Mapping[str, str],
         directory: Path,
-        limit: float,
+        timeout_seconds: float,
         identifier: str,
         *,
         pipefail: bool,
@@ -176,11 +180,11 @@ class StepRunner:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
             limit=1 << 20,
-            env={**self.env, **self._extra, **env, **{k: str(v) for k, v in files.items()}, "PATH": path},
+            env={**self.env, **self._extra_env, **env, **{k: str(v) for k, v in files.items()}, "PATH": path},
         )
         assert process.stdout is not None  # noqa: S101 -- asked for with PIPE above
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(timeout_seconds):
                 async for line in process.stdout:
                     self.log.write(line.decode(errors="replace").rstrip("\r\n"))
                 status = await process.wait()
@@ -190,13 +194,13 @@ class StepRunner:
             self.log.error(f"The output cannot be logged: {error}")
             return 1
         finally:
-            _end(process)
+            _kill_process_group(process)
             await process.wait()
-        self._extra.update(_assignments(files["GITHUB_ENV"].read_text(errors="replace")))
+        self._extra_env.update(_parse_assignments(files["GITHUB_ENV"].read_text(errors="replace")))
         self._paths.extend(files["GITHUB_PATH"].read_text(errors="replace").split("\n")[:-1])
-        self.context["env"].update(self._extra)
+        self.context["env"].update(self._extra_env)
         if identifier:
-            outputs = _assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
+            outputs = _parse_assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
             self.context["steps"][identifier] = {"outputs": outputs}
         return status
 
@@ -205,14 +209,14 @@ class StepRunner:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _instant(name: str, number: int, when: datetime) -> WorkflowStep:
+def _completed_step(name: str, number: int, when: datetime) -> WorkflowStep:
     """A step of the runner itself, without duration."""
     return WorkflowStep(
         name=name, number=number, status="completed", conclusion="success", started_at=when, completed_at=when
     )
 
 
-def _end(process: asyncio.subprocess.Process) -> None:
+def _kill_process_group(process: asyncio.subprocess.Process) -> None:
     """Kill what is left of a step, including its children, which would outlive the test."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -220,14 +224,14 @@ def _end(process: asyncio.subprocess.Process) -> None:
         return
 
 
-def _assignments(source: str) -> dict[str, str]:
+def _parse_assignments(source: str) -> dict[str, str]:
     """`name=value` lines and `name<<END … END` blocks, as steps write them into $GITHUB_OUTPUT."""
     values: dict[str, str] = {}
     lines = iter(source.split("\n"))
     for line in lines:
         name, separator, value = line.partition("=")
-        block, arrow, end = line.partition("<<")
-        if arrow and (not separator or len(block) < len(name)):
+        block, block_separator, end = line.partition("<<")
+        if block_separator and (not separator or len(block) < len(name)):
             values[block] = "\n".join(itertools.takewhile(functools.partial(operator.ne, end), lines))
         elif separator:
             values[name] = value

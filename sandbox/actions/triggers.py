@@ -19,10 +19,10 @@ async def on_push(hub: Hub, repository: Repository, change: RefChange, actor: Us
     branch = change.ref.removeprefix("refs/heads/") if change.ref.startswith("refs/heads/") else None
     paths: tuple[str, ...] = ()
     if change.before.strip("0"):
-        paths = tuple(c.path for c in await repository.git.changes(change.before, change.after))
+        paths = tuple(file_change.path for file_change in await repository.git.changes(change.before, change.after))
     commit = await repository.git.commit(change.after)
     for file in await hub.workflow_index.files(repository, change.after):
-        if hub.workflow_index.enabled(repository, file) and file.wants("push", branch=branch, paths=paths):
+        if hub.workflow_index.enabled(repository, file) and file.matches_event("push", branch=branch, paths=paths):
             await hub.actions.start(
                 repository,
                 file,
@@ -47,9 +47,9 @@ async def on_pull_request(
     if actor.login == RUN_ACTOR or merge_sha is None:
         return
     repository = pull.repository
-    paths = tuple(c.path for c in await repository.git.changes(pull.base_sha, merge_sha))
+    paths = tuple(file_change.path for file_change in await repository.git.changes(pull.base_sha, merge_sha))
     for file in await hub.workflow_index.files(repository, merge_sha):
-        is_triggered = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
+        is_triggered = file.matches_event("pull_request", action=action, branch=pull.base_ref, paths=paths)
         if is_triggered and hub.workflow_index.enabled(repository, file):
             await hub.actions.start(
                 repository,
@@ -84,5 +84,5 @@ async def on_dispatch(
             payload=dict(payload),
         )
         for file in await hub.workflow_index.files(repository, sha)
-        if hub.workflow_index.enabled(repository, file) and file.wants("repository_dispatch", action=event_type)
+        if hub.workflow_index.enabled(repository, file) and file.matches_event("repository_dispatch", action=event_type)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.actions.expressions import ExpressionError, interpolate
-from sandbox.actions.run_job import context_of
+from sandbox.actions.run_job import expression_context
 from sandbox.actions.workflow import JobSpec
 from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
@@ -17,7 +17,7 @@ from sandbox.serializers import runs as run_serializer
 from sandbox.state.models import CheckRun, CheckSuite, WorkflowJob, WorkflowRun
 
 
-def _run_event(hub: Hub, run: WorkflowRun, action: str) -> None:
+def _emit_run(hub: Hub, run: WorkflowRun, action: str) -> None:
     hub.emit(
         run.repository,
         "workflow_run",
@@ -28,7 +28,7 @@ def _run_event(hub: Hub, run: WorkflowRun, action: str) -> None:
     )
 
 
-def _job_event(hub: Hub, job: WorkflowJob, action: str) -> None:
+def _emit_job(hub: Hub, job: WorkflowJob, action: str) -> None:
     hub.emit(
         job.run.repository,
         "workflow_job",
@@ -38,7 +38,7 @@ def _job_event(hub: Hub, job: WorkflowJob, action: str) -> None:
     )
 
 
-def _check_event(hub: Hub, job: WorkflowJob, check: CheckRun, action: str) -> None:
+def _emit_check(hub: Hub, job: WorkflowJob, check: CheckRun, action: str) -> None:
     hub.emit(
         check.repository,
         "check_run",
@@ -48,7 +48,7 @@ def _check_event(hub: Hub, job: WorkflowJob, check: CheckRun, action: str) -> No
     )
 
 
-def run_requested(hub: Hub, run: WorkflowRun) -> None:
+def request_run(hub: Hub, run: WorkflowRun) -> None:
     """Mark a run (or its next attempt) as requested, with its own check suite as on GitHub."""
     now = hub.now()
     if run.check_suite is None:
@@ -65,15 +65,15 @@ def run_requested(hub: Hub, run: WorkflowRun) -> None:
         run.repository.check_suites[run.check_suite.id] = run.check_suite
     run.check_suite.status, run.check_suite.conclusion = "queued", None
     run.check_suite.updated_at = now
-    _run_event(hub, run, "requested")
+    _emit_run(hub, run, "requested")
 
 
-def job_queued(hub: Hub, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
+def queue_job(hub: Hub, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
     """Create a job that waits for a runner."""
-    suite = _suite(run)
+    suite = _required_suite(run)
     now = hub.now()
     try:
-        name = interpolate(spec.name, context_of(hub, run, spec))
+        name = interpolate(spec.name, expression_context(hub, run, spec))
     except ExpressionError:
         name = spec.name
     check = CheckRun(id=hub.new_id(), suite=suite, name=name, started_at=now)
@@ -81,44 +81,44 @@ def job_queued(hub: Hub, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
     check.details_url = f"{hub.url}/{run.repository.full_name}/actions/runs/{run.id}/job/{job.id}"
     suite.runs.append(check)
     run.jobs.append(job)
-    _check_event(hub, job, check, "created")
-    _job_event(hub, job, "queued")
+    _emit_check(hub, job, check, "created")
+    _emit_job(hub, job, "queued")
     return job
 
 
-def job_kept(hub: Hub, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJob:
+def copy_job(hub: Hub, run: WorkflowRun, previous: WorkflowJob) -> WorkflowJob:
     """Copy a job that passed in an earlier attempt into a re-run of the failed ones."""
     return WorkflowJob(
         id=hub.new_id(),
         run=run,
         attempt=run.attempt,
-        name=earlier.name,
-        check_run=earlier.check_run,
-        status=earlier.status,
-        conclusion=earlier.conclusion,
-        created_at=earlier.created_at,
-        started_at=earlier.started_at,
-        completed_at=earlier.completed_at,
-        steps=earlier.steps,
-        log=earlier.log,
+        name=previous.name,
+        check_run=previous.check_run,
+        status=previous.status,
+        conclusion=previous.conclusion,
+        created_at=previous.created_at,
+        started_at=previous.started_at,
+        completed_at=previous.completed_at,
+        steps=previous.steps,
+        log=previous.log,
     )
 
 
-def job_started(hub: Hub, job: WorkflowJob) -> None:
+def start_job(hub: Hub, job: WorkflowJob) -> None:
     """Mark a job as in progress; the first job does so for the run."""
     run, now = job.run, hub.now()
-    suite = _suite(run)
+    suite = _required_suite(run)
     job.status, job.started_at = "in_progress", now
     if job.check_run is not None:
         job.check_run.status, job.check_run.started_at = "in_progress", now
     suite.status, suite.updated_at = "in_progress", now
     if run.status == "queued":
         run.status, run.updated_at = "in_progress", now
-        _run_event(hub, run, "in_progress")
-    _job_event(hub, job, "in_progress")
+        _emit_run(hub, run, "in_progress")
+    _emit_job(hub, job, "in_progress")
 
 
-def job_completed(hub: Hub, job: WorkflowJob, conclusion: str) -> None:
+def complete_job(hub: Hub, job: WorkflowJob, conclusion: str) -> None:
     """Complete a job and its check run."""
     now = hub.now()
     job.status, job.conclusion, job.completed_at = "completed", conclusion, now
@@ -130,14 +130,14 @@ def job_completed(hub: Hub, job: WorkflowJob, conclusion: str) -> None:
         check = job.check_run
         check.status, check.conclusion, check.completed_at = "completed", conclusion, now
         check.annotations = _annotations(job)
-        _check_event(hub, job, check, "completed")
-    _job_event(hub, job, "completed")
+        _emit_check(hub, job, check, "completed")
+    _emit_job(hub, job, "completed")
 
 
-def run_completed(hub: Hub, run: WorkflowRun, conclusion: str) -> None:
+def complete_run(hub: Hub, run: WorkflowRun, conclusion: str) -> None:
     """Complete the check suite, then the run."""
     now = hub.now()
-    suite = _suite(run)
+    suite = _required_suite(run)
     suite.status, suite.conclusion, suite.updated_at = "completed", conclusion, now
     run.status, run.conclusion, run.updated_at = "completed", conclusion, now
     hub.emit(
@@ -147,10 +147,10 @@ def run_completed(hub: Hub, run: WorkflowRun, conclusion: str) -> None:
         sender=run.triggering_actor or run.actor,
         check_suite=issue_serializer.check_suite(hub, suite, webhook=True),
     )
-    _run_event(hub, run, "completed")
+    _emit_run(hub, run, "completed")
 
 
-def _suite(run: WorkflowRun) -> CheckSuite:
+def _required_suite(run: WorkflowRun) -> CheckSuite:
     if run.check_suite is None:
         raise ValueError(f"run {run.id} was never requested")
     return run.check_suite

@@ -56,7 +56,7 @@ class JobSpec:
     matrix: Mapping[str, Any] = field(default_factory=dict)
     permissions: Mapping[str, str] | None = None
     unsupported: tuple[str, ...] = ()
-    calls: str | None = None
+    reusable_workflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class WorkflowFile:
     jobs: tuple[JobSpec, ...] = ()
     error: str | None = None
 
-    def wants(
+    def matches_event(
         self, event: str, *, action: str | None = None, branch: str | None = None, paths: tuple[str, ...] = ()
     ) -> bool:
         """Whether an event starts this workflow: its name, activity type, branch and path filters."""
@@ -80,15 +80,17 @@ class WorkflowFile:
             return False
         options = self.triggers[event]
         if event == "pull_request":
-            if action not in _names(options.get("types", PULL_REQUEST_DEFAULT)):
+            if action not in _as_list(options.get("types", PULL_REQUEST_DEFAULT)):
                 return False
-        elif event == "repository_dispatch" and "types" in options and action not in _names(options["types"]):
+        elif event == "repository_dispatch" and "types" in options and action not in _as_list(options["types"]):
             return False
         if event == "push" and branch is None:  # a tag
             return "tags" in options or not options.keys() & {"branches", "branches-ignore"}
         if event == "push" and "tags" in options and not options.keys() & {"branches", "branches-ignore"}:
             return False
-        return _chosen(options, "branches", (branch,) if branch else ()) and _chosen(options, "paths", paths)
+        return _passes_filter(options, "branches", (branch,) if branch else ()) and _passes_filter(
+            options, "paths", paths
+        )
 
     @property
     def inputs(self) -> Mapping[str, Mapping[str, Any]]:
@@ -97,24 +99,24 @@ class WorkflowFile:
         return {str(name): options or {} for name, options in declared.items()}
 
 
-def _names(value: Any) -> list[str]:
+def _as_list(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def _matches(name: str, patterns: list[str]) -> bool:
-    chosen = False
+    is_match = False
     for pattern in patterns:
         if fnmatch.fnmatchcase(name, pattern.removeprefix("!").replace("**", "*")):
-            chosen = not pattern.startswith("!")
-    return chosen
+            is_match = not pattern.startswith("!")
+    return is_match
 
 
-def _chosen(options: Mapping[str, Any], key: str, names: tuple[str, ...]) -> bool:
+def _passes_filter(options: Mapping[str, Any], key: str, names: tuple[str, ...]) -> bool:
     """A `branches` or `paths` filter: at least one name chosen, or not all of them ignored."""
     if key in options and names:
-        return any(_matches(name, _names(options[key])) for name in names)
+        return any(_matches(name, _as_list(options[key])) for name in names)
     if f"{key}-ignore" in options and names:
-        return not all(_matches(name, _names(options[f"{key}-ignore"])) for name in names)
+        return not all(_matches(name, _as_list(options[f"{key}-ignore"])) for name in names)
     return True
 
 
@@ -131,29 +133,29 @@ def parse_workflow(path: str, source: str) -> WorkflowFile:
     name = str(document.get("name") or path)
     triggers: dict[str, Mapping[str, Any]] = {}
     try:
-        triggers = _triggers(on)
+        triggers = _parse_triggers(on)
         return WorkflowFile(
             path=path,
             name=name,
             triggers=triggers,
             run_name=None if document.get("run-name") is None else str(document["run-name"]),
             env=_mapping(document.get("env"), "env"),
-            permissions=_permissions(document.get("permissions")),
-            jobs=tuple(_jobs(document)),
+            permissions=_parse_permissions(document.get("permissions")),
+            jobs=tuple(_parse_jobs(document)),
         )
     except WorkflowError as error:
         return WorkflowFile(path, name, triggers=triggers, error=f"Invalid workflow file: {error}")
 
 
-def _mapping(value: Any, where: str) -> dict[str, Any]:
+def _mapping(value: Any, location: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise WorkflowError(f"`{where}` must be a mapping")
+        raise WorkflowError(f"`{location}` must be a mapping")
     return {str(key): item for key, item in value.items()}
 
 
-def _permissions(value: Any) -> Mapping[str, str] | None:
+def _parse_permissions(value: Any) -> Mapping[str, str] | None:
     """`permissions:` as the API names them; None when the file says nothing."""
     if value is None:
         return None
@@ -162,7 +164,7 @@ def _permissions(value: Any) -> Mapping[str, str] | None:
     return {name.replace("-", "_"): str(level) for name, level in _mapping(value, "permissions").items()}
 
 
-def _triggers(on: Any) -> dict[str, Mapping[str, Any]]:
+def _parse_triggers(on: Any) -> dict[str, Mapping[str, Any]]:
     if isinstance(on, str):
         return {on: {}}
     if isinstance(on, list):
@@ -172,28 +174,28 @@ def _triggers(on: Any) -> dict[str, Mapping[str, Any]]:
     raise WorkflowError("it has no `on:`; say which events start it")
 
 
-def _jobs(document: Mapping[Any, Any]) -> Iterator[JobSpec]:
+def _parse_jobs(document: Mapping[Any, Any]) -> Iterator[JobSpec]:
     defaults = _mapping(_mapping(document.get("defaults"), "defaults").get("run"), "defaults.run")
     jobs = _mapping(document.get("jobs"), "jobs")
     if not jobs:
         raise WorkflowError("it has no `jobs:`")
     for key, body in jobs.items():
         job = _mapping(body, f"jobs.{key}")
-        needs = tuple(_names(job["needs"])) if job.get("needs") else ()
+        needs = tuple(_as_list(job["needs"])) if job.get("needs") else ()
         for need in needs:
             if need not in jobs:
                 raise WorkflowError(f"job `{key}` needs `{need}`, which is not in the file")
-        yield from _members(key, job, needs, defaults)
+        yield from _expand_matrix(key, job, needs, defaults)
 
 
-def _members(
+def _expand_matrix(
     key: str, job: Mapping[str, Any], needs: tuple[str, ...], defaults: Mapping[str, Any]
 ) -> Iterator[JobSpec]:
-    calls = job.get("uses")
-    steps = [] if calls is not None else job.get("steps")
-    if not isinstance(steps, list) or not (steps or calls):
+    reusable_workflow = job.get("uses")
+    steps = [] if reusable_workflow is not None else job.get("steps")
+    if not isinstance(steps, list) or not (steps or reusable_workflow):
         raise WorkflowError(f"job `{key}` has no `steps:`")
-    if "runs-on" not in job and calls is None:
+    if "runs-on" not in job and reusable_workflow is None:
         raise WorkflowError(f"job `{key}` has no `runs-on:`")
     run = {**defaults, **_mapping(_mapping(job.get("defaults"), "defaults").get("run"), "defaults.run")}
     matrix = _mapping(_mapping(job.get("strategy"), "strategy").get("matrix"), "matrix")
@@ -202,9 +204,11 @@ def _members(
         for axis, values in matrix.items()
         if isinstance(values, list) and axis not in ("include", "exclude")
     }
-    words = ("services", "container", "environment", "concurrency")
-    unsupported = [word for word in words if word in job]
-    unsupported += [f"strategy.matrix.{word}" for word in ("include", "exclude") if word in matrix]
+    unsupported_keys = ("services", "container", "environment", "concurrency")
+    unsupported = [unsupported_key for unsupported_key in unsupported_keys if unsupported_key in job]
+    unsupported += [
+        f"strategy.matrix.{unsupported_key}" for unsupported_key in ("include", "exclude") if unsupported_key in matrix
+    ]
     for values in itertools.product(*axes.values()):
         member = dict(zip(axes, values, strict=True))
         name = str(job.get("name") or key)
@@ -213,31 +217,31 @@ def _members(
         yield JobSpec(
             key=key,
             name=name,
-            steps=tuple(read_step(key, number, step) for number, step in enumerate(steps, 1)),
+            steps=tuple(parse_step(key, number, step) for number, step in enumerate(steps, 1)),
             needs=needs,
             condition=job.get("if"),
             env=_mapping(job.get("env"), f"jobs.{key}.env"),
-            labels=tuple(_names(job.get("runs-on", "ubuntu-latest"))),
-            calls=None if calls is None else str(calls),
+            labels=tuple(_as_list(job.get("runs-on", "ubuntu-latest"))),
+            reusable_workflow=None if reusable_workflow is None else str(reusable_workflow),
             timeout_minutes=float(job.get("timeout-minutes", 360)),
             outputs=_mapping(job.get("outputs"), f"jobs.{key}.outputs"),
             shell=run.get("shell"),
             directory=run.get("working-directory"),
             matrix=member,
-            permissions=_permissions(job.get("permissions")),
+            permissions=_parse_permissions(job.get("permissions")),
             unsupported=tuple(unsupported),
         )
 
 
-def read_step(job: str, number: int, body: Any) -> StepSpec:
+def parse_step(job: str, number: int, body: Any) -> StepSpec:
     """One step of a job or of a composite action. Raises WorkflowError."""
     step = _mapping(body, f"step {number} of job {job}")
     run, uses = step.get("run"), step.get("uses")
     if (run is None) == (uses is None):
         raise WorkflowError(f"step {number} of job `{job}` needs either `run` or `uses`")
-    first = str(run).strip().split("\n")[0] if run is not None else str(uses)
+    first_line = str(run).strip().split("\n")[0] if run is not None else str(uses)
     return StepSpec(
-        name=str(step.get("name") or f"Run {first}"),
+        name=str(step.get("name") or f"Run {first_line}"),
         run=None if run is None else str(run),
         uses=None if uses is None else str(uses),
         identifier=str(step.get("id") or ""),

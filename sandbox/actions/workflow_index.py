@@ -10,7 +10,7 @@ from sandbox.actions.workflow import FOLDER, WorkflowFile, parse_workflow
 from sandbox.state.models import Repository
 from sandbox.state.workflows import Workflow
 
-LOG_TICKET_LIFE = timedelta(minutes=1)
+LOG_TICKET_LIFETIME = timedelta(minutes=1)
 DEFAULT_CI = """
 name: CI
 on: {push: {branches: [DEFAULT]}, pull_request: }
@@ -80,7 +80,7 @@ class WorkflowIndex:
     def sign(self, what: str) -> str:
         """A ticket for a log, valid for a minute of the clock."""
         ticket = f"{self._random.getrandbits(128):032x}"
-        self._tickets[ticket] = (what, self._now() + LOG_TICKET_LIFE)
+        self._tickets[ticket] = (what, self._now() + LOG_TICKET_LIFETIME)
         return ticket
 
     def signed(self, ticket: str) -> str | None:

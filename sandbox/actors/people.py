@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.errors import ApiError, not_found
 from sandbox.hub import Hub
 from sandbox.services import checks, comments, issues, labels, merges, pulls, reviews
-from sandbox.services.pushes import after_push
+from sandbox.services.pushes import process_push
 from sandbox.state.models import (
     CheckRun,
     Comment,
@@ -157,7 +157,7 @@ class Person(User):
             change = await git.write_commit(
                 branch, files, message, author=pulls.identity(self), when=self.hub.now(), start=start_sha
             )
-        await after_push(self.hub, repository, [change], self)
+        await process_push(self.hub, repository, [change], self)
         return change.after
 
     async def deletes_branch(self, repository: Repository, branch: str) -> None:
@@ -165,7 +165,7 @@ class Person(User):
         self.require_role(repository, "write")
         async with repository.git.lock:
             change = await repository.git.update_ref(f"refs/heads/{branch}", "0" * 40, repository.git.head(branch))
-        await after_push(self.hub, repository, [change], self)
+        await process_push(self.hub, repository, [change], self)
 
     async def opens_pull(
         self,

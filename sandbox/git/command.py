@@ -9,11 +9,11 @@ from pathlib import Path
 from cachetools import LRUCache
 
 FULL_SHA = re.compile(r"[0-9a-f]{40}")
-LARGEST_ANSWER = 1024 * 1024  # bytes of a result that is cached
-_ANSWERS: LRUCache[tuple[str, ...], bytes] = LRUCache(32 * LARGEST_ANSWER, getsizeof=len)
+MAX_CACHED_BYTES = 1024 * 1024  # bytes of a result that is cached
+_OUTPUT_CACHE: LRUCache[tuple[str, ...], bytes] = LRUCache(32 * MAX_CACHED_BYTES, getsizeof=len)
 
 
-class GitError(Exception):
+class GitCommandError(Exception):
     """Git refused a command; the text is git's message."""
 
     def __init__(self, arguments: Sequence[str], status: int, stderr: str) -> None:
@@ -45,13 +45,13 @@ def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
-async def git_process(
+async def run_git(
     arguments: Sequence[str],
     *,
     directory: Path,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
-    allowed: Sequence[int] = (0,),
+    allowed_statuses: Sequence[int] = (0,),
 ) -> tuple[int, bytes]:
     """Run git without blocking the event loop and return (exit status, standard output).
 
@@ -73,21 +73,21 @@ async def git_process(
             process.kill()
             await process.wait()
     status = await process.wait()
-    if status not in allowed:
-        raise GitError(arguments, status, stderr.decode(errors="replace"))
+    if status not in allowed_statuses:
+        raise GitCommandError(arguments, status, stderr.decode(errors="replace"))
     return status, stdout
 
 
-async def git_answer(arguments: Sequence[str], names: Sequence[str], *, directory: Path) -> bytes:
+async def cached_git_output(arguments: Sequence[str], object_ids: Sequence[str], *, directory: Path) -> bytes:
     """As `git_process`, for a query that does not change the repository.
 
     When all `names` are full ids the result is the same in every repository and is cached.
     """
-    lasting = all(FULL_SHA.fullmatch(name) for name in names)
+    is_cacheable = all(FULL_SHA.fullmatch(name) for name in object_ids)
     key = tuple(arguments)
-    if lasting and (cached := _ANSWERS.get(key)) is not None:
+    if is_cacheable and (cached := _OUTPUT_CACHE.get(key)) is not None:
         return cached
-    _, out = await git_process(arguments, directory=directory)
-    if lasting and len(out) <= LARGEST_ANSWER:
-        _ANSWERS[key] = out
-    return out
+    _, output = await run_git(arguments, directory=directory)
+    if is_cacheable and len(output) <= MAX_CACHED_BYTES:
+        _OUTPUT_CACHE[key] = output
+    return output

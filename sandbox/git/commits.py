@@ -3,9 +3,9 @@
 import itertools
 from dataclasses import dataclass, field
 
-from sandbox.git.command import GitError
+from sandbox.git.command import GitCommandError
 from sandbox.git.history import ancestors, merge_bases, newest_first
-from sandbox.git.objects import Commit, read_commit
+from sandbox.git.objects import GitCommit, parse_commit_object
 from sandbox.git.store import ObjectStore
 
 
@@ -14,39 +14,39 @@ class CommitStore:
     """The commits in a store of objects; all names are full ids. Commits never change, so they are cached."""
 
     store: ObjectStore
-    _cached: dict[str, Commit] = field(default_factory=dict, repr=False)
+    _cached: dict[str, GitCommit] = field(default_factory=dict, repr=False)
 
-    def read(self, sha: str) -> Commit:
+    def read(self, sha: str) -> GitCommit:
         """One commit. Raises GitError when there is none."""
         if sha not in self._cached:
             content = self.store.content(sha, "commit")
             if content is None:
-                raise GitError(["show", sha], 128, f"{sha} is no commit")
-            self._cached[sha] = read_commit(sha, content)
+                raise GitCommandError(["show", sha], 128, f"{sha} is no commit")
+            self._cached[sha] = parse_commit_object(sha, content)
         return self._cached[sha]
 
     def parents(self, sha: str) -> tuple[str, ...]:
         """The parents of a commit. Raises GitError."""
         return self.read(sha).parents
 
-    def peeled(self, sha: str) -> str | None:
+    def peel(self, sha: str) -> str | None:
         """The object that an annotated tag points to; any other object itself. None when it does not exist."""
         while (result := self.store.read(sha)) is not None and result[0] == "tag":
             sha = result[1].split(b"\n", 1)[0].removeprefix(b"object ").decode()
         return sha if result is not None else None
 
-    def peeled_to(self, sha: str, kind: str) -> str | None:
+    def peel_to(self, sha: str, kind: str) -> str | None:
         """The commit or tree that an object is or leads to."""
-        target = self.peeled(sha)
+        target = self.peel(sha)
         result = None if target is None else self.store.read(target)
         if target is None or result is None or result[0] == kind:
             return target
         return self.read(target).tree if (result[0], kind) == ("commit", "tree") else None
 
-    def listed(self, include: str, exclude: str | None, limit: int | None = None) -> list[Commit]:
+    def list_commits(self, include: str, exclude: str | None, limit: int | None = None) -> list[GitCommit]:
         """The commits that one has and the other does not, as `git log` orders them."""
-        left_out = ancestors(exclude, self.parents) if exclude is not None else frozenset[str]()
-        order = newest_first(include, left_out, self.parents, lambda sha: self.read(sha).committed_at.timestamp())
+        excluded = ancestors(exclude, self.parents) if exclude is not None else frozenset[str]()
+        order = newest_first(include, excluded, self.parents, lambda sha: self.read(sha).committed_at.timestamp())
         return [self.read(sha) for sha in itertools.islice(order, limit)]
 
     def trivial_merge(self, ours: str, theirs: str) -> str | None:

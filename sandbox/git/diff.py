@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "T": "changed", "R": "renamed", "C": "copied"}
-_START = re.compile(r"^diff --git ", re.MULTILINE)
+_DIFF_HEADER = re.compile(r"^diff --git ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,22 @@ def parse_changes(output: str) -> list[FileChange]:
         if token.startswith(":"):
             _, _, old, new, status = token.split(" ")
             path = next(tokens)
-            previous = None
+            previous_path = None
             if status[0] in "RC":
-                previous, path = path, next(tokens)
-            raw.append((_STATUS.get(status[0], "modified"), path, old if status == "D" else new, previous))
+                previous_path, path = path, next(tokens)
+            raw.append((_STATUS.get(status[0], "modified"), path, old if status == "D" else new, previous_path))
         elif token:
             added, deleted, path = token.split("\t")
             if not path:  # a rename: the two names follow
                 next(tokens)
                 next(tokens)
             counts.append((0 if added == "-" else int(added), 0 if deleted == "-" else int(deleted)))
-    bounds = [*(match.start() for match in _START.finditer(patches)), len(patches)]
+    bounds = [*(match.start() for match in _DIFF_HEADER.finditer(patches)), len(patches)]
     texts = [patches[start:end] for start, end in itertools.pairwise(bounds)]
     changes = []
-    for index, (status, path, sha, previous) in enumerate(raw):
+    for index, (status, path, sha, previous_path) in enumerate(raw):
         text = texts[index] if index < len(texts) else ""
-        at = text.find("\n@@ ")
+        hunk_start = text.find("\n@@ ")
         changes.append(
             FileChange(
                 path=path,
@@ -54,8 +54,8 @@ def parse_changes(output: str) -> list[FileChange]:
                 additions=counts[index][0],
                 deletions=counts[index][1],
                 sha=sha,
-                previous_path=previous,
-                patch=text[at + 1 :].rstrip("\n") if at >= 0 else None,
+                previous_path=previous_path,
+                patch=text[hunk_start + 1 :].rstrip("\n") if hunk_start >= 0 else None,
             )
         )
     return changes

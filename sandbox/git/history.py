@@ -11,24 +11,24 @@ Parents = Callable[[str], Sequence[str]]
 def ancestors(start: str, parents: Parents) -> set[str]:
     """A commit and everything that its history contains."""
     visited = {start}
-    todo = [start]
-    while todo:
-        for parent in parents(todo.pop()):
+    pending = [start]
+    while pending:
+        for parent in parents(pending.pop()):
             if parent not in visited:
                 visited.add(parent)
-                todo.append(parent)
+                pending.append(parent)
     return visited
 
 
 def merge_bases(first: str, second: str, parents: Parents) -> list[str]:
     """The best common ancestors of two commits: those that no other common ancestor contains."""
-    of_first = ancestors(first, parents)
-    if second in of_first:
+    first_ancestors = ancestors(first, parents)
+    if second in first_ancestors:
         return [second]
-    of_second = ancestors(second, parents)
-    if first in of_second:
+    second_ancestors = ancestors(second, parents)
+    if first in second_ancestors:
         return [first]
-    common = of_first & of_second
+    common = first_ancestors & second_ancestors
     return sorted(common.difference(*(parents(commit) for commit in common)))
 
 
@@ -39,13 +39,13 @@ def newest_first(
 
     Git takes the newest commit whose child it has shown; within the same second, the one it met first.
     """
-    met = count()
-    seen = {start}
-    queue = [] if start in exclude else [(-time_of(start), next(met), start)]
+    sequence = count()
+    visited = {start}
+    queue = [] if start in exclude else [(-time_of(start), next(sequence), start)]
     while queue:
         _, _, commit = heapq.heappop(queue)
         yield commit
         for parent in parents(commit):
-            if parent not in seen and parent not in exclude:
-                seen.add(parent)
-                heapq.heappush(queue, (-time_of(parent), next(met), parent))
+            if parent not in visited and parent not in exclude:
+                visited.add(parent)
+                heapq.heappush(queue, (-time_of(parent), next(sequence), parent))

@@ -11,19 +11,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sandbox.git.command import FULL_SHA, GitError, git_answer, git_process
+from sandbox.git.command import FULL_SHA, GitCommandError, cached_git_output, run_git
 from sandbox.git.commits import CommitStore
 from sandbox.git.diff import FileChange, parse_changes
 from sandbox.git.folders import make_folders
 from sandbox.git.history import ancestors, merge_bases
-from sandbox.git.objects import COMMIT_FIELDS, ZERO, Commit, Identity, Merge, RefChange, commit_content, parse_commit
+from sandbox.git.objects import (
+    COMMIT_FIELDS,
+    ZERO,
+    GitCommit,
+    GitIdentity,
+    RefChange,
+    TreeMerge,
+    commit_content,
+    parse_commit,
+)
 from sandbox.git.refs import RefStore
 from sandbox.git.store import GITLINK_MODE, TREE_MODE, ObjectStore, TreeEditor
 
-__all__ = ["Commit", "GitRepository", "Identity", "Merge", "RefChange"]
+__all__ = ["GitCommit", "GitIdentity", "GitRepository", "RefChange", "TreeMerge"]
 
-_FILE, _PROGRAM = "100644", "100755"
-_MODES = (_FILE, _PROGRAM, "120000", GITLINK_MODE)
+_FILE_MODE, _EXECUTABLE_MODE = "100644", "100755"
+_MODES = (_FILE_MODE, _EXECUTABLE_MODE, "120000", GITLINK_MODE)
 
 
 @dataclass(slots=True)
@@ -36,7 +45,7 @@ class GitRepository:
     store: ObjectStore = field(init=False, repr=False)
     ref_store: RefStore = field(init=False, repr=False)
     _commits: CommitStore = field(init=False, repr=False)
-    _merges: dict[tuple[str, str], Merge] = field(default_factory=dict, repr=False)
+    _merges: dict[tuple[str, str], TreeMerge] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.store = ObjectStore(self.path)
@@ -51,7 +60,7 @@ class GitRepository:
         path: Path,
         files: Mapping[str, str | bytes],
         *,
-        author: Identity,
+        author: GitIdentity,
         when: datetime,
         default_branch: str = "main",
         message: str = "Initial commit",
@@ -82,20 +91,20 @@ class GitRepository:
 
     def branches(self) -> list[str]:
         """The names of all branches, sorted."""
-        return [name.removeprefix("refs/heads/") for name in self.ref_store.under("refs/heads/")]
+        return [name.removeprefix("refs/heads/") for name in self.ref_store.list_refs("refs/heads/")]
 
     def read(self, rev: str, path: str) -> str:
         """The text of a file at a revision. Raises KeyError when there is no such file."""
-        data = self._file(rev, path)
+        data = self._read_file(rev, path)
         if data is None:
             raise KeyError(f"no file {path!r} at {rev!r}")
         return data.decode()
 
-    def log(self, rev: str | None = None) -> list[Commit]:
+    def log(self, rev: str | None = None) -> list[GitCommit]:
         """All commits reachable from a revision, newest first."""
-        return self._commits.listed(self._commit_of(rev or self.default_branch), None)
+        return self._commits.list_commits(self._resolve_commit(rev or self.default_branch), None)
 
-    def show(self, sha: str) -> Commit:
+    def show(self, sha: str) -> GitCommit:
         """One commit by its full SHA. Raises GitError."""
         return self._commits.read(sha)
 
@@ -106,47 +115,47 @@ class GitRepository:
         *arguments: str,
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
-        allowed: Sequence[int] = (0,),
+        allowed_statuses: Sequence[int] = (0,),
     ) -> str:
         """Run a git command here and return its standard output without the last newline. Raises GitError."""
-        _, out = await git_process(
-            arguments, directory=self.path, stdin=stdin, environment=environment, allowed=allowed
+        _, output = await run_git(
+            arguments, directory=self.path, stdin=stdin, environment=environment, allowed_statuses=allowed_statuses
         )
-        return out.decode(errors="replace").removesuffix("\n")
+        return output.decode(errors="replace").removesuffix("\n")
 
     async def resolve(self, revision: str) -> str | None:
         """The commit that a branch, tag or (short) SHA names, or None."""
         if not revision or revision.startswith("-"):
             return None
-        if (named := self._named(revision)) is not None:
-            return named
+        if (sha := self._resolve_ref(revision)) is not None:
+            return sha
         if FULL_SHA.fullmatch(revision):
-            return self._commits.peeled_to(revision, "commit")
-        status, out = await git_process(
+            return self._commits.peel_to(revision, "commit")
+        status, output = await run_git(
             ["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"],
             directory=self.path,
-            allowed=(0, 1, 128),
+            allowed_statuses=(0, 1, 128),
         )
-        return out.decode().strip() if status == 0 else None
+        return output.decode().strip() if status == 0 else None
 
-    def peeled(self, sha: str) -> str | None:
+    def peel(self, sha: str) -> str | None:
         """The object that an annotated tag points to; any other object itself. None when it does not exist."""
-        return self._commits.peeled(sha)
+        return self._commits.peel(sha)
 
     async def refs(self, prefix: str = "refs/") -> dict[str, str]:
         """Every ref under a folder (`refs/heads/`) with the object it names."""
-        return self.ref_store.under(prefix)
+        return self.ref_store.list_refs(prefix)
 
     async def blob(self, rev: str, path: str) -> bytes | None:
         """The bytes of a file at a revision, or None when there is no such file."""
-        return self._file(rev, path)
+        return self._read_file(rev, path)
 
     async def tree(
         self, rev: str, path: str = "", *, recursive: bool = False
     ) -> list[tuple[str, str, str, int | None, str]]:
         """The entries of a tree: (mode, type, sha, size in bytes or None, path)."""
-        top = self._commits.peeled_to(self._named(rev) or rev, "tree")
-        entry = None if top is None else self.store.find(top, path.rstrip("/"))
+        root_tree = self._commits.peel_to(self._resolve_ref(rev) or rev, "tree")
+        entry = None if root_tree is None else self.store.find(root_tree, path.rstrip("/"))
         if entry is None or entry[0] != TREE_MODE:
             return []
         entries: list[tuple[str, str, str, int | None, str]] = []
@@ -159,23 +168,25 @@ class GitRepository:
                 entries.append((mode, "blob", sha, None if kind_and_size is None else kind_and_size[1], text))
         return entries
 
-    async def commits(self, *revisions: str, limit: int | None = None, paths: Sequence[str] = ()) -> list[Commit]:
+    async def commits(self, *revisions: str, limit: int | None = None, paths: Sequence[str] = ()) -> list[GitCommit]:
         """Commits of a range as `git log` orders them, newest first."""
         if len(revisions) == 1 and not revisions[0].startswith(("-", "^")) and not paths:
             exclude, dots, include = revisions[0].rpartition("..")
-            return self._commits.listed(self._commit_of(include), self._commit_of(exclude) if dots else None, limit)
+            return self._commits.list_commits(
+                self._resolve_commit(include), self._resolve_commit(exclude) if dots else None, limit
+            )
         # Git itself finds the commits of a path, a time or an author.
         flags = [] if limit is None else [f"--max-count={limit}"]
-        out = await self.git("log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths)
-        return [parse_commit(record) for record in out.split("\0") if record]
+        output = await self.git("log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths)
+        return [parse_commit(record) for record in output.split("\0") if record]
 
-    async def commit(self, sha: str) -> Commit:
+    async def commit(self, sha: str) -> GitCommit:
         """One commit by its full SHA. Raises GitError when there is none."""
         return self.show(sha)
 
     async def merge_base(self, first: str, second: str) -> str | None:
         """The best common ancestor of two commits, or None for unrelated histories."""
-        bases = merge_bases(self._commit_of(first), self._commit_of(second), self._commits.parents)
+        bases = merge_bases(self._resolve_commit(first), self._resolve_commit(second), self._commits.parents)
         if len(bases) < 2:
             return bases[0] if bases else None
         return await self.git("merge-base", first, second)  # git itself chooses among several
@@ -183,23 +194,23 @@ class GitRepository:
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is contained in another's history."""
         try:
-            return self._commit_of(ancestor) in ancestors(self._commit_of(descendant), self._commits.parents)
-        except GitError:
+            return self._resolve_commit(ancestor) in ancestors(self._resolve_commit(descendant), self._commits.parents)
+        except GitCommandError:
             return False
 
-    async def between(self, exclude: str, include: str) -> frozenset[str]:
+    async def commits_between(self, exclude: str, include: str) -> frozenset[str]:
         """The commits that `include` has and `exclude` does not."""
-        left = ancestors(self._commit_of(exclude), self._commits.parents)
-        return frozenset(ancestors(self._commit_of(include), self._commits.parents) - left)
+        excluded = ancestors(self._resolve_commit(exclude), self._commits.parents)
+        return frozenset(ancestors(self._resolve_commit(include), self._commits.parents) - excluded)
 
     async def changes(self, old: str, new: str) -> list[FileChange]:
         """The files that differ between two trees or commits, with renames found, statistics and patches."""
-        before, after = (self._commits.peeled_to(self._named(name) or name, "tree") or name for name in (old, new))
+        before, after = (self._commits.peel_to(self._resolve_ref(name) or name, "tree") or name for name in (old, new))
         if before == after:
             return []
-        question = ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", "-p", "--no-color", "--no-ext-diff"]
-        out = await git_answer([*question, before, after], [before, after], directory=self.path)
-        return parse_changes(out.decode(errors="replace"))
+        arguments = ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", "-p", "--no-color", "--no-ext-diff"]
+        output = await cached_git_output([*arguments, before, after], [before, after], directory=self.path)
+        return parse_changes(output.decode(errors="replace"))
 
     async def write_commit(
         self,
@@ -207,9 +218,9 @@ class GitRepository:
         files: Mapping[str, str | bytes | None],
         message: str,
         *,
-        author: Identity,
+        author: GitIdentity,
         when: datetime,
-        committer: Identity | None = None,
+        committer: GitIdentity | None = None,
         start: str | None = None,
     ) -> RefChange:
         """Commit files (None deletes one) on a branch; a new one starts at `start` or the default branch.
@@ -225,25 +236,25 @@ class GitRepository:
         parents: Sequence[str],
         message: str,
         *,
-        author: Identity,
+        author: GitIdentity,
         when: datetime,
-        committer: Identity | None = None,
+        committer: GitIdentity | None = None,
         authored_at: datetime | None = None,
     ) -> str:
         """Write a commit object for a tree that exists; no ref moves. Returns its SHA. Raises GitError."""
         for sha, kind in ((tree, "tree"), *((parent, "commit") for parent in parents)):
             if self.store.content(sha, kind) is None:
-                raise GitError(["commit-tree", tree], 128, f"{sha} is no {kind}")
+                raise GitCommandError(["commit-tree", tree], 128, f"{sha} is no {kind}")
         if "\0" in message:
-            raise GitError(["commit-tree", tree], 128, "a NUL byte in a commit message is not allowed")
-        lines = author.clean_at(authored_at or when), (committer or author).clean_at(when)
-        return self.store.write("commit", commit_content(tree, parents, *lines, message))
+            raise GitCommandError(["commit-tree", tree], 128, "a NUL byte in a commit message is not allowed")
+        signatures = author.clean_signature(authored_at or when), (committer or author).clean_signature(when)
+        return self.store.write("commit", commit_content(tree, parents, *signatures, message))
 
-    async def merge(self, ours: str, theirs: str) -> Merge:
+    async def merge(self, ours: str, theirs: str) -> TreeMerge:
         """Merge two commits in memory; nothing is checked out and no ref moves."""
         if (ours, theirs) not in self._merges:
-            tree = self._commits.trivial_merge(self._commit_of(ours), self._commit_of(theirs))
-            self._merges[ours, theirs] = Merge(tree, ()) if tree else await self._merge(ours, theirs)
+            tree = self._commits.trivial_merge(self._resolve_commit(ours), self._resolve_commit(theirs))
+            self._merges[ours, theirs] = TreeMerge(tree, ()) if tree else await self._merge(ours, theirs)
         return self._merges[ours, theirs]
 
     async def update_ref(self, ref: str, new: str, old: str | None = None) -> RefChange:
@@ -251,8 +262,8 @@ class GitRepository:
         if new != ZERO:
             kind_and_size = self.store.kind_and_size(new)
             if kind_and_size is None or (kind_and_size[0] != "commit" and ref.startswith("refs/heads/")):
-                raise GitError(["update-ref", ref, new], 128, f"{new} is no commit")
-        return RefChange(ref, self.ref_store.move(ref, new, old), new)
+                raise GitCommandError(["update-ref", ref, new], 128, f"{new} is no commit")
+        return RefChange(ref, self.ref_store.update(ref, new, old), new)
 
     async def write_blob(self, data: bytes) -> str:
         """Store bytes as a blob and return its SHA."""
@@ -264,57 +275,57 @@ class GitRepository:
 
     async def write_tree(self, base: str | None, entries: Sequence[tuple[str, str | None, str]]) -> str:
         """Create a tree from `base` and (mode, sha, path) entries; no sha deletes the path. Raises GitError."""
-        question = ["write-tree", base or ""]
-        top = None if base is None else self._commits.peeled_to(base, "tree")
-        if base is not None and top is None:
-            raise GitError(question, 128, f"{base} is no tree")
-        editor = TreeEditor(self.store, top)
+        arguments = ["write-tree", base or ""]
+        root_tree = None if base is None else self._commits.peel_to(base, "tree")
+        if base is not None and root_tree is None:
+            raise GitCommandError(arguments, 128, f"{base} is no tree")
+        editor = TreeEditor(self.store, root_tree)
         for mode, sha, path in entries:
             _check_path(path)
             if sha is None:
                 editor.remove(path)
             elif mode not in _MODES or (mode != GITLINK_MODE and self.store.kind_and_size(sha) is None):
-                raise GitError(question, 128, f"invalid object {mode} {sha} for {path!r}")
+                raise GitCommandError(arguments, 128, f"invalid object {mode} {sha} for {path!r}")
             else:
                 editor.put(path, mode, sha)
         return editor.write()
 
     # Helpers
 
-    def _named(self, revision: str) -> str | None:
+    def _resolve_ref(self, revision: str) -> str | None:
         """The object of a branch, a tag or a full ref name."""
         names = (f"refs/heads/{revision}", f"refs/tags/{revision}", revision)
         return next((sha for name in names if (sha := self.ref(name)) is not None), None)
 
-    def _commit_of(self, revision: str) -> str:
-        sha = self._commits.peeled_to(self._named(revision) or revision, "commit")
+    def _resolve_commit(self, revision: str) -> str:
+        sha = self._commits.peel_to(self._resolve_ref(revision) or revision, "commit")
         if sha is None:
-            raise GitError(["rev-parse", revision], 128, f"{revision!r} is no commit")
+            raise GitCommandError(["rev-parse", revision], 128, f"{revision!r} is no commit")
         return sha
 
-    def _file(self, rev: str, path: str) -> bytes | None:
-        top = self._commits.peeled_to(self._named(rev) or rev, "tree")
-        entry = None if top is None else self.store.find(top, path)
+    def _read_file(self, rev: str, path: str) -> bytes | None:
+        root_tree = self._commits.peel_to(self._resolve_ref(rev) or rev, "tree")
+        entry = None if root_tree is None else self.store.find(root_tree, path)
         return None if entry is None else self.store.content(entry[1], "blob")
 
-    async def _merge(self, ours: str, theirs: str) -> Merge:
-        status, out = await git_process(
+    async def _merge(self, ours: str, theirs: str) -> TreeMerge:
+        status, output = await run_git(
             ["merge-tree", "--write-tree", "--no-messages", "-z", "--name-only", ours, theirs],
             directory=self.path,
-            allowed=(0, 1),
+            allowed_statuses=(0, 1),
         )
-        tree, *rest = out.decode(errors="replace").split("\0")
+        tree, *conflict_names = output.decode(errors="replace").split("\0")
         if status == 0:
-            return Merge(tree, ())
-        return Merge(None, tuple(dict.fromkeys(name for name in rest if name)))
+            return TreeMerge(tree, ())
+        return TreeMerge(None, tuple(dict.fromkeys(name for name in conflict_names if name)))
 
     def _commit_files(
         self,
         branch: str,
         files: Mapping[str, str | bytes | None],
         message: str,
-        author: Identity,
-        committer: Identity,
+        author: GitIdentity,
+        committer: GitIdentity,
         when: datetime,
         *,
         parent: str | None,
@@ -326,14 +337,14 @@ class GitRepository:
                 editor.remove(path)
                 continue
             data = content if isinstance(content, bytes) else content.encode()
-            mode = _PROGRAM if data.startswith(b"#!") else _FILE
+            mode = _EXECUTABLE_MODE if data.startswith(b"#!") else _FILE_MODE
             editor.put(path, mode, self.store.write("blob", data))
         parents = [] if parent is None else [parent]
-        content = commit_content(editor.write(), parents, author.at(when), committer.at(when), message)
+        content = commit_content(editor.write(), parents, author.signature(when), committer.signature(when), message)
         sha = self.store.write("commit", content)
-        return RefChange(f"refs/heads/{branch}", self.ref_store.move(f"refs/heads/{branch}", sha), sha)
+        return RefChange(f"refs/heads/{branch}", self.ref_store.update(f"refs/heads/{branch}", sha), sha)
 
 
 def _check_path(path: str) -> None:
     if any(part in ("", ".", "..", ".git") for part in path.split("/")):
-        raise GitError(["update-index", path], 128, f"invalid path {path!r}")
+        raise GitCommandError(["update-index", path], 128, f"invalid path {path!r}")

@@ -17,8 +17,8 @@ from sandbox.git.command import FULL_SHA, git_environment
 
 TREE_MODE = "40000"
 GITLINK_MODE = "160000"
-_HEADER = 64  # bytes that contain the kind and the size of every object
-_LARGEST_CACHED = 64 * 1024  # bytes up to which a tree or commit is cached
+_HEADER_BYTES = 64  # bytes that contain the kind and the size of every object
+_MAX_CACHED_BYTES = 64 * 1024  # bytes up to which a tree or commit is cached
 
 Entry = tuple[str, str]
 """A mode, as git writes it in a tree, and the object's id."""
@@ -40,15 +40,15 @@ class ObjectStore:
         sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if sha in self._cached:
             return sha
-        place = self._place(sha)
-        if not place.exists():
-            place.parent.mkdir(exist_ok=True)
+        object_path = self._object_path(sha)
+        if not object_path.exists():
+            object_path.parent.mkdir(exist_ok=True)
             # Written to a temporary file and renamed, so that no git process reads half an object.
-            handle, name = tempfile.mkstemp(prefix="tmp_obj_", dir=place.parent)
+            handle, name = tempfile.mkstemp(prefix="tmp_obj_", dir=object_path.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(zlib.compress(data, 1))
             os.chmod(name, 0o444)
-            os.rename(name, place)
+            os.rename(name, object_path)
         self._cache(sha, kind, content)
         return sha
 
@@ -56,18 +56,18 @@ class ObjectStore:
         """The kind and the content of an object by its full id; None when there is none."""
         if (cached := self._cached.get(sha)) is not None:
             return cached
-        if (packed := self._bytes(sha)) is None:
+        if (compressed := self._read_compressed(sha)) is None:
             return None
-        header, _, content = zlib.decompress(packed).partition(b"\0")
+        header, _, content = zlib.decompress(compressed).partition(b"\0")
         kind = header.split(b" ")[0].decode()
         self._cache(sha, kind, content)
         return kind, content
 
     def kind_and_size(self, sha: str) -> tuple[str, int] | None:
         """The kind and the size in bytes of an object; None when there is none."""
-        if (packed := self._bytes(sha)) is None:
+        if (compressed := self._read_compressed(sha)) is None:
             return None
-        header = zlib.decompressobj().decompress(packed, _HEADER).partition(b"\0")[0]
+        header = zlib.decompressobj().decompress(compressed, _HEADER_BYTES).partition(b"\0")[0]
         kind, size = header.split(b" ")
         return kind.decode(), int(size)
 
@@ -91,27 +91,27 @@ class ObjectStore:
             entry = entries[name]
         return entry
 
-    def walk(self, tree: str, *, recursive: bool, below: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
+    def walk(self, tree: str, *, recursive: bool, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
         """The entries of a tree with their paths; a folder comes before what is in it."""
         for name, entry in (self.tree(tree) or {}).items():
-            yield below + name, entry
+            yield prefix + name, entry
             if recursive and entry[0] == TREE_MODE:
-                yield from self.walk(entry[1], recursive=True, below=below + name + b"/")
+                yield from self.walk(entry[1], recursive=True, prefix=prefix + name + b"/")
 
-    def _place(self, sha: str) -> Path:
+    def _object_path(self, sha: str) -> Path:
         return self.path / "objects" / sha[:2] / sha[2:]
 
-    def _bytes(self, sha: str) -> bytes | None:
+    def _read_compressed(self, sha: str) -> bytes | None:
         if not FULL_SHA.fullmatch(sha):
             return None
-        place = self._place(sha)
+        object_path = self._object_path(sha)
         try:
-            return place.read_bytes()
+            return object_path.read_bytes()
         except FileNotFoundError:
-            return place.read_bytes() if self._unpack() and place.exists() else None
+            return object_path.read_bytes() if self._unpack() and object_path.exists() else None
 
     def _cache(self, sha: str, kind: str, content: bytes) -> None:
-        if kind in ("commit", "tree") and len(content) <= _LARGEST_CACHED:
+        if kind in ("commit", "tree") and len(content) <= _MAX_CACHED_BYTES:
             self._cached[sha] = (kind, content)
 
     def _unpack(self) -> bool:
@@ -120,13 +120,13 @@ class ObjectStore:
         if packs <= self._unpacked:
             return False
         command = ["git", "cat-file", "--batch-all-objects", "--unordered", "--batch"]
-        listed = subprocess.run(command, cwd=self.path, env=git_environment(), capture_output=True, check=True).stdout
-        at = 0
-        while at < len(listed):
-            end = listed.index(b"\n", at)
-            _, kind, size = listed[at:end].decode().split(" ")
-            self.write(kind, listed[end + 1 : end + 1 + int(size)])
-            at = end + int(size) + 2
+        output = subprocess.run(command, cwd=self.path, env=git_environment(), capture_output=True, check=True).stdout
+        position = 0
+        while position < len(output):
+            end = output.index(b"\n", position)
+            _, kind, size = output[position:end].decode().split(" ")
+            self.write(kind, output[end + 1 : end + 1 + int(size)])
+            position = end + int(size) + 2
         self._unpacked = packs
         return True
 
@@ -144,10 +144,10 @@ class TreeEditor:
         *folders, name = path.encode().split(b"/")
         folder = self._root
         for part in folders:
-            below = self._below(folder, part)
-            if below is None:
-                below = folder[part] = {}
-            folder = below
+            subfolder = self._subfolder(folder, part)
+            if subfolder is None:
+                subfolder = folder[part] = {}
+            folder = subfolder
         folder[name] = (mode, sha)
 
     def remove(self, path: str) -> None:
@@ -155,10 +155,10 @@ class TreeEditor:
         *folders, name = path.encode().split(b"/")
         folder = self._root
         for part in folders:
-            below = self._below(folder, part)
-            if below is None:
+            subfolder = self._subfolder(folder, part)
+            if subfolder is None:
                 return
-            folder = below
+            folder = subfolder
         folder.pop(name, None)
 
     def write(self) -> str:
@@ -171,7 +171,7 @@ class TreeEditor:
             raise KeyError(f"no tree {tree}")
         return dict(entries)
 
-    def _below(self, folder: Folder, name: bytes) -> Folder | None:
+    def _subfolder(self, folder: Folder, name: bytes) -> Folder | None:
         entry = folder.get(name)
         if isinstance(entry, tuple) and entry[0] == TREE_MODE:
             entry = folder[name] = self._load(entry[1])
@@ -188,12 +188,12 @@ class TreeEditor:
 
 
 def _parse_tree(content: bytes) -> Iterator[tuple[bytes, Entry]]:
-    at = 0
-    while at < len(content):
-        end = content.index(b"\0", at)
-        mode, name = content[at:end].split(b" ", 1)
+    position = 0
+    while position < len(content):
+        end = content.index(b"\0", position)
+        mode, name = content[position:end].split(b" ", 1)
         yield name, (mode.decode(), content[end + 1 : end + 21].hex())
-        at = end + 21
+        position = end + 21
 
 
 def _tree_bytes(entries: Iterable[tuple[bytes, Entry]]) -> bytes:

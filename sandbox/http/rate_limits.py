@@ -12,7 +12,7 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
 @dataclass(slots=True)
-class RateLimits:
+class RateLimitSettings:
     """The limits, which a test can change. Source: GitHub's documentation of rate limits."""
 
     requests_per_hour: int = 5_000
@@ -70,7 +70,7 @@ class _Usage:
 class UsageCounter:
     """Counts the requests of every sender and refuses those above the limits."""
 
-    def __init__(self, limits: RateLimits) -> None:
+    def __init__(self, limits: RateLimitSettings) -> None:
         self.limits = limits
         self._usage: dict[str, _Usage] = {}
 

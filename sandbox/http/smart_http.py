@@ -11,13 +11,13 @@ from pathlib import Path
 from aiohttp import web
 
 from sandbox.errors import ApiError
-from sandbox.git.command import git_environment, git_process
+from sandbox.git.command import git_environment, run_git
 from sandbox.git.objects import ZERO, RefChange
-from sandbox.git.protocol import fetch_offer, push_offer, refs_answer, wants_refs
+from sandbox.git.protocol import fetch_capabilities, ls_refs_response, parse_ls_refs, push_advertisement
 from sandbox.git.repository import GitRepository
 from sandbox.http.auth import authenticate
 from sandbox.hub import Hub
-from sandbox.services.pushes import after_push
+from sandbox.services.pushes import process_push
 from sandbox.state.credentials import Credential
 from sandbox.state.models import Repository, role_at_least
 
@@ -56,14 +56,14 @@ async def answer(repository: GitRepository, request: web.Request, rest: str, log
     service = request.query.get("service", rest)
     if service == "git-receive-pack":
         if rest == "info/refs":
-            return _said(service, "advertisement", push_offer(_pushable(repository)))
+            return _said(service, "advertisement", push_advertisement(_pushable(repository)))
         return await _rpc(repository, service, body, {})
     if not second:
         return await _backend(repository, request, rest, body, login)
     if rest == "info/refs":
-        return _said(service, "advertisement", fetch_offer())
+        return _said(service, "advertisement", fetch_capabilities())
     try:
-        prefixes = wants_refs(body)
+        prefixes = parse_ls_refs(body)
     except ValueError as error:
         return web.Response(status=400, text=f"This is no request of protocol 2: {error}")
     if prefixes is not None:
@@ -77,22 +77,22 @@ def _said(service: str, what: str, body: bytes) -> web.Response:
 
 
 def _pushable(repository: GitRepository) -> dict[str, str]:
-    refs = repository.ref_store.under("refs/")
+    refs = repository.ref_store.list_refs("refs/")
     return {name: sha for name, sha in refs.items() if not name.startswith("refs/pull/")}
 
 
 def _refs(repository: GitRepository, prefixes: list[str]) -> bytes:
-    refs = repository.ref_store.under("refs/")
-    tags = {name: repository.peeled(sha) for name, sha in refs.items() if name.startswith("refs/tags/")}
+    refs = repository.ref_store.list_refs("refs/")
+    tags = {name: repository.peel(sha) for name, sha in refs.items() if name.startswith("refs/tags/")}
     peeled = {name: sha for name, sha in tags.items() if sha is not None and sha != refs[name]}
-    return refs_answer(prefixes, repository.ref_store.head(), refs, peeled)
+    return ls_refs_response(prefixes, repository.ref_store.head(), refs, peeled)
 
 
 async def _rpc(repository: GitRepository, service: str, body: bytes, environment: Mapping[str, str]) -> web.Response:
     arguments = (service.removeprefix("git-"), "--stateless-rpc", ".")
     # Git's output tells the client what is wrong, so its exit status is ignored.
-    _, out = await git_process(
-        arguments, directory=repository.path, stdin=body, environment=environment, allowed=range(256)
+    _, out = await run_git(
+        arguments, directory=repository.path, stdin=body, environment=environment, allowed_statuses=range(256)
     )
     return _said(service, "result", out)
 
@@ -205,5 +205,5 @@ async def _serve(hub: Hub, request: web.Request) -> web.Response:
         response = await answer(repository.git, request, rest, credential.name)
         changes = moved(before, await repository.git.refs("refs/"))
     if credential.user is not None:
-        await after_push(hub, repository, changes, credential.user)
+        await process_push(hub, repository, changes, credential.user)
     return response

@@ -42,20 +42,20 @@ class ServiceServer:
     @classmethod
     async def open(cls, hub: Hub) -> ServiceServer:
         """Listen on a free port until the sandbox closes."""
-        services = cls(hub)
+        server = cls(hub)
         application = web.Application(client_max_size=32 * 1024 * 1024)
-        application.router.add_route("*", "/{service}/{path:.*}", services._handle)
+        application.router.add_route("*", "/{service}/{path:.*}", server._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        services._address = "http://{}:{}".format(*runner.addresses[0][:2])
+        server._address = "http://{}:{}".format(*runner.addresses[0][:2])
 
         async def close() -> None:
-            services._closing.set()
+            server._closing.set()
             await runner.cleanup()
 
         hub.close_callbacks.append(close)
-        return services
+        return server
 
     def agent(self, service: str, script: Script, *, key: str, **options: Any) -> ServiceAgent:
         """Add an agent to a service (`cursor`, `jules`, `devin`, `plain`): its key and its script."""
@@ -82,13 +82,13 @@ class ServiceServer:
         if not api.is_authorized(agent, dict(request.headers), raw):
             return web.json_response(api.error("the key is not valid"), status=401)
         api_request = ApiRequest(self, agent, request.method, path, dict(request.query), body, self.url(name))
-        starts = api.is_start(request.method, path)
-        fault = agent.faults.popleft() if starts and agent.faults else None
+        is_start = api.is_start(request.method, path)
+        fault = agent.faults.popleft() if is_start and agent.faults else None
         return await self._respond(api, api_request, fault)
 
     async def _respond(self, api: ProviderApi, request: ApiRequest, fault: str | None) -> web.StreamResponse:
         if fault and not fault.endswith("-done"):
-            return _refusal(api, fault)
+            return _fault_response(api, fault)
         if fault in ("502-not-done", "hang-not-done"):
             status, body = 502, api.error("bad gateway")
         else:
@@ -110,9 +110,9 @@ class ServiceServer:
         return repository
 
 
-def _refusal(api: ProviderApi, fault: str) -> web.Response:
+def _fault_response(api: ProviderApi, fault: str) -> web.Response:
     """The response of a fault that does nothing."""
-    answers: dict[str, Callable[[], web.Response]] = {
+    responses: dict[str, Callable[[], web.Response]] = {
         "429": lambda: web.json_response(
             api.error("rate limit exceeded"), status=429, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
         ),
@@ -122,4 +122,4 @@ def _refusal(api: ProviderApi, fault: str) -> web.Response:
         "nonsense": lambda: web.Response(text="<html>Welcome!</html>", content_type="text/html"),
         "endless": lambda: web.Response(body=b"[" * 3_000_000, content_type="application/json"),
     }
-    return answers[fault]()
+    return responses[fault]()

@@ -42,7 +42,7 @@ class ServiceSession:
     task: asyncio.Task[Any] | None = field(default=None, repr=False)
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether it is over."""
         return self.state not in ("queued", "working")
 
@@ -62,7 +62,7 @@ class ServiceAgent:
     actor: str
     actor_id: int | None = None
     start_delay_seconds: float = 0
-    think: float = 0
+    think_seconds: float = 0
     branch_prefix: str | None = None
     connected_repositories: Literal["all", "none"] = "all"
     claimed_pull: int | None = None
@@ -106,7 +106,7 @@ class ServiceAgent:
 
     def stop(self, session: ServiceSession) -> bool:
         """Stop a session; False when it has ended."""
-        if session.ended:
+        if session.has_ended:
             return False
         session.state = "stopped"
         if session.task:
@@ -127,8 +127,8 @@ class ServiceAgent:
             token=self.hub.create_token(user),
             payload=_payload(session),
             _log=JobLog(self.hub.now),
-            _think=self.think,
-            says=session.messages,
+            _think_seconds=self.think_seconds,
+            agent_messages=session.messages,
         )
         session.state = "working"
         try:
@@ -139,9 +139,9 @@ class ServiceAgent:
         except AgentCrash:
             session.state = "failed"
         finally:
-            work.tidy()
-        heads = [pull for pull in session.repository.pulls() if pull.head_ref == work.branch]
-        session.pull = self.claimed_pull or (heads[-1].number if heads else None)
+            work.remove_clone()
+        pulls = [pull for pull in session.repository.pulls() if pull.head_ref == work.branch]
+        session.pull = self.claimed_pull or (pulls[-1].number if pulls else None)
 
 
 def _payload(session: ServiceSession) -> dict[str, Any]:

@@ -58,9 +58,9 @@ def repository_url(hub: Hub, repository: Repository) -> str:
 def user(hub: Hub, account: Account) -> Json:
     """A person, a bot or an organisation in the short form (`simple-user`)."""
     url = f"{hub.url}/users/{quote(account.login, safe='')}"
-    page = account.login
+    html_path = account.login
     if account.type == "Bot":
-        page = f"apps/{account.login.removesuffix('[bot]')}"
+        html_path = f"apps/{account.login.removesuffix('[bot]')}"
     return {
         "login": account.login,
         "id": account.id,
@@ -68,7 +68,7 @@ def user(hub: Hub, account: Account) -> Json:
         "avatar_url": f"{hub.url}/avatars/u/{account.id}?v=4",
         "gravatar_id": "",
         "url": url,
-        "html_url": f"{hub.url}/{page}",
+        "html_url": f"{hub.url}/{html_path}",
         "followers_url": f"{url}/followers",
         "following_url": url + "/following{/other_user}",
         "gists_url": url + "/gists{/gist_id}",
@@ -161,7 +161,7 @@ def installed_repository(item: Repository) -> Json:
 
 def repository(hub: Hub, item: Repository) -> Json:
     """A repository, as webhooks and lists carry it."""
-    url, page = repository_url(hub, item), f"{hub.url}/{item.full_name}"
+    url, html_url = repository_url(hub, item), f"{hub.url}/{item.full_name}"
     open_issues = sum(1 for issue in item.issues.values() if issue.state == "open")
     host = hub.url.partition("://")[2]
     return {
@@ -171,7 +171,7 @@ def repository(hub: Hub, item: Repository) -> Json:
         "full_name": item.full_name,
         "private": item.private,
         "owner": user(hub, item.owner),
-        "html_url": page,
+        "html_url": html_url,
         "description": item.description,
         "fork": False,
         "url": url,
@@ -181,8 +181,8 @@ def repository(hub: Hub, item: Repository) -> Json:
         "pushed_at": timestamp(item.pushed_at),
         "git_url": f"git://{host}/{item.full_name}.git",
         "ssh_url": f"git@{host}:{item.full_name}.git",
-        "clone_url": f"{page}.git",
-        "svn_url": page,
+        "clone_url": f"{html_url}.git",
+        "svn_url": html_url,
         "homepage": None,
         "size": 0,
         "stargazers_count": 0,
@@ -227,9 +227,9 @@ def permissions(item: Repository, person: User) -> Json:
 
 def full_repository(hub: Hub, item: Repository, viewer: User | None) -> Json:
     """A repository as `GET /repos/{owner}/{repo}` gives it, with its merge settings."""
-    whole = repository(hub, item)
-    del whole["custom_properties"]
-    whole |= {
+    payload = repository(hub, item)
+    del payload["custom_properties"]
+    payload |= {
         "network_count": 0,
         "subscribers_count": 0,
         "allow_merge_commit": item.allow_merge_commit,
@@ -244,7 +244,7 @@ def full_repository(hub: Hub, item: Repository, viewer: User | None) -> Json:
         "merge_commit_message": "PR_TITLE",
     }
     if viewer is not None:
-        whole["permissions"] = permissions(item, viewer)
+        payload["permissions"] = permissions(item, viewer)
     if isinstance(item.owner, Organisation):
-        whole["organization"] = user(hub, item.owner)
-    return whole
+        payload["organization"] = user(hub, item.owner)
+    return payload

@@ -8,20 +8,20 @@ from urllib.parse import quote
 
 from sandbox.clock import timestamp
 from sandbox.git.diff import FileChange
-from sandbox.git.objects import ZERO, Commit, Identity, RefChange
+from sandbox.git.objects import ZERO, GitCommit, GitIdentity, RefChange
 from sandbox.hub import Hub
 from sandbox.serializers import base
 from sandbox.state.ids import node_id
 from sandbox.state.models import Repository, User
 
 
-def person(hub: Hub, identity: Identity) -> dict[str, Any] | None:
+def commit_user(hub: Hub, identity: GitIdentity) -> dict[str, Any] | None:
     """The account behind a commit's e-mail address, or None."""
-    user = account(hub, identity)
+    user = find_account(hub, identity)
     return None if user is None else base.user(hub, user)
 
 
-def account(hub: Hub, identity: Identity) -> User | None:
+def find_account(hub: Hub, identity: GitIdentity) -> User | None:
     """The account whose address a commit carries, or None."""
     for user in hub.users.values():
         if identity.email in (user.commit_email, user.email):
@@ -29,12 +29,12 @@ def account(hub: Hub, identity: Identity) -> User | None:
     return None
 
 
-def html(hub: Hub, repository: Repository) -> str:
+def repository_html_url(hub: Hub, repository: Repository) -> str:
     """The address of a repository's page."""
     return f"{hub.url}/{repository.full_name}"
 
 
-def simple_commit(commit: Commit) -> dict[str, Any]:
+def simple_commit(commit: GitCommit) -> dict[str, Any]:
     """A commit inside check suites and runs."""
     return {
         "id": commit.sha,
@@ -46,7 +46,7 @@ def simple_commit(commit: Commit) -> dict[str, Any]:
     }
 
 
-def _git_person(identity: Identity, when: str) -> dict[str, str]:
+def _git_signature(identity: GitIdentity, when: str) -> dict[str, str]:
     return {"name": identity.name, "email": identity.email, "date": when}
 
 
@@ -60,98 +60,100 @@ def _verification() -> dict[str, Any]:
     }
 
 
-def git_commit(hub: Hub, repository: Repository, commit: Commit) -> dict[str, Any]:
+def git_commit(hub: Hub, repository: Repository, commit: GitCommit) -> dict[str, Any]:
     """A commit of the git data API."""
-    at = base.repository_url(hub, repository)
-    page = html(hub, repository)
+    api_url = base.repository_url(hub, repository)
+    html_url = repository_html_url(hub, repository)
     return {
         "sha": commit.sha,
         "node_id": node_id("C", int(commit.sha[:10], 16)),
-        "url": f"{at}/git/commits/{commit.sha}",
-        "html_url": f"{page}/commit/{commit.sha}",
-        "author": _git_person(commit.author, timestamp(commit.authored_at)),
-        "committer": _git_person(commit.committer, timestamp(commit.committed_at)),
-        "tree": {"sha": commit.tree, "url": f"{at}/git/trees/{commit.tree}"},
+        "url": f"{api_url}/git/commits/{commit.sha}",
+        "html_url": f"{html_url}/commit/{commit.sha}",
+        "author": _git_signature(commit.author, timestamp(commit.authored_at)),
+        "committer": _git_signature(commit.committer, timestamp(commit.committed_at)),
+        "tree": {"sha": commit.tree, "url": f"{api_url}/git/trees/{commit.tree}"},
         "message": commit.message,
         "parents": [
-            {"sha": sha, "url": f"{at}/git/commits/{sha}", "html_url": f"{page}/commit/{sha}"} for sha in commit.parents
+            {"sha": sha, "url": f"{api_url}/git/commits/{sha}", "html_url": f"{html_url}/commit/{sha}"}
+            for sha in commit.parents
         ],
         "verification": _verification(),
     }
 
 
-def commit(hub: Hub, repository: Repository, value: Commit, files: list[FileChange] | None = None) -> dict[str, Any]:
+def commit(hub: Hub, repository: Repository, item: GitCommit, files: list[FileChange] | None = None) -> dict[str, Any]:
     """A commit as lists and `GET commits/{ref}` show it; with `files` it carries its statistics."""
-    at, page = base.repository_url(hub, repository), html(hub, repository)
-    shown: dict[str, Any] = {
-        "sha": value.sha,
-        "node_id": node_id("C", int(value.sha[:10], 16)),
+    api_url, html_url = base.repository_url(hub, repository), repository_html_url(hub, repository)
+    payload: dict[str, Any] = {
+        "sha": item.sha,
+        "node_id": node_id("C", int(item.sha[:10], 16)),
         "commit": {
-            "author": _git_person(value.author, timestamp(value.authored_at)),
-            "committer": _git_person(value.committer, timestamp(value.committed_at)),
-            "message": value.message,
-            "tree": {"sha": value.tree, "url": f"{at}/git/trees/{value.tree}"},
-            "url": f"{at}/git/commits/{value.sha}",
+            "author": _git_signature(item.author, timestamp(item.authored_at)),
+            "committer": _git_signature(item.committer, timestamp(item.committed_at)),
+            "message": item.message,
+            "tree": {"sha": item.tree, "url": f"{api_url}/git/trees/{item.tree}"},
+            "url": f"{api_url}/git/commits/{item.sha}",
             "comment_count": 0,
             "verification": _verification(),
         },
-        "url": f"{at}/commits/{value.sha}",
-        "html_url": f"{page}/commit/{value.sha}",
-        "comments_url": f"{at}/commits/{value.sha}/comments",
-        "author": person(hub, value.author),
-        "committer": person(hub, value.committer),
+        "url": f"{api_url}/commits/{item.sha}",
+        "html_url": f"{html_url}/commit/{item.sha}",
+        "comments_url": f"{api_url}/commits/{item.sha}/comments",
+        "author": commit_user(hub, item.author),
+        "committer": commit_user(hub, item.committer),
         "parents": [
-            {"sha": sha, "url": f"{at}/commits/{sha}", "html_url": f"{page}/commit/{sha}"} for sha in value.parents
+            {"sha": sha, "url": f"{api_url}/commits/{sha}", "html_url": f"{html_url}/commit/{sha}"}
+            for sha in item.parents
         ],
     }
     if files is not None:
-        added, deleted = sum(f.additions for f in files), sum(f.deletions for f in files)
-        shown["stats"] = {"additions": added, "deletions": deleted, "total": added + deleted}
-        shown["files"] = [file(hub, repository, change, value.sha) for change in files]
-    return shown
+        added, deleted = sum(file.additions for file in files), sum(file.deletions for file in files)
+        payload["stats"] = {"additions": added, "deletions": deleted, "total": added + deleted}
+        payload["files"] = [diff_file(hub, repository, change, item.sha) for change in files]
+    return payload
 
 
-def file(hub: Hub, repository: Repository, change: FileChange, sha: str) -> dict[str, Any]:
+def diff_file(hub: Hub, repository: Repository, change: FileChange, sha: str) -> dict[str, Any]:
     """One file of a diff."""
     path = quote(change.path)
-    shown: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "sha": change.sha,
         "filename": change.path,
         "status": change.status,
         "additions": change.additions,
         "deletions": change.deletions,
         "changes": change.additions + change.deletions,
-        "blob_url": f"{html(hub, repository)}/blob/{sha}/{path}",
-        "raw_url": f"{html(hub, repository)}/raw/{sha}/{path}",
+        "blob_url": f"{repository_html_url(hub, repository)}/blob/{sha}/{path}",
+        "raw_url": f"{repository_html_url(hub, repository)}/raw/{sha}/{path}",
         "contents_url": f"{base.repository_url(hub, repository)}/contents/{path}?ref={sha}",
     }
     if change.patch is not None:
-        shown["patch"] = change.patch
+        payload["patch"] = change.patch
     if change.previous_path is not None:
-        shown["previous_filename"] = change.previous_path
-    return shown
+        payload["previous_filename"] = change.previous_path
+    return payload
 
 
-def _push_person(hub: Hub, identity: Identity, when: str) -> dict[str, Any]:
-    user = account(hub, identity)
-    shown = {"name": identity.name, "email": identity.email, "date": when}
-    return shown if user is None else {**shown, "username": user.login}
+def _push_signature(hub: Hub, identity: GitIdentity, when: str) -> dict[str, Any]:
+    user = find_account(hub, identity)
+    payload = {"name": identity.name, "email": identity.email, "date": when}
+    return payload if user is None else {**payload, "username": user.login}
 
 
-def push_commit(hub: Hub, repository: Repository, value: Commit, files: list[FileChange]) -> dict[str, Any]:
+def push_commit(hub: Hub, repository: Repository, item: GitCommit, files: list[FileChange]) -> dict[str, Any]:
     """A commit inside a `push` webhook."""
     return {
-        "id": value.sha,
-        "tree_id": value.tree,
+        "id": item.sha,
+        "tree_id": item.tree,
         "distinct": True,
-        "message": value.message,
-        "timestamp": timestamp(value.committed_at),
-        "url": f"{html(hub, repository)}/commit/{value.sha}",
-        "author": _push_person(hub, value.author, timestamp(value.authored_at)),
-        "committer": _push_person(hub, value.committer, timestamp(value.committed_at)),
-        "added": [f.path for f in files if f.status in ("added", "renamed", "copied")],
-        "removed": [f.previous_path or f.path for f in files if f.status in ("removed", "renamed")],
-        "modified": [f.path for f in files if f.status in ("modified", "changed")],
+        "message": item.message,
+        "timestamp": timestamp(item.committed_at),
+        "url": f"{repository_html_url(hub, repository)}/commit/{item.sha}",
+        "author": _push_signature(hub, item.author, timestamp(item.authored_at)),
+        "committer": _push_signature(hub, item.committer, timestamp(item.committed_at)),
+        "added": [file.path for file in files if file.status in ("added", "renamed", "copied")],
+        "removed": [file.previous_path or file.path for file in files if file.status in ("removed", "renamed")],
+        "modified": [file.path for file in files if file.status in ("modified", "changed")],
     }
 
 
@@ -174,7 +176,7 @@ def push(
         "created": change.before == ZERO,
         "deleted": change.after == ZERO,
         "forced": forced,
-        "compare": f"{html(hub, repository)}/compare/{change.before[:12]}...{change.after[:12]}",
+        "compare": f"{repository_html_url(hub, repository)}/compare/{change.before[:12]}...{change.after[:12]}",
         "commits": commits,
         "head_commit": None if head is None else dict(head),
         "pusher": {"name": actor.login, "email": actor.commit_email},

@@ -23,14 +23,14 @@ from sandbox.serializers.base import (
     repository_url,
     user,
 )
-from sandbox.serializers.checks import check_run, check_suite, pull_reference, pulls_at, status
+from sandbox.serializers.checks import check_run, check_suite, pull_reference, status, suite_pulls
 from sandbox.state.models import Comment, Issue, IssueEvent, Label, Organisation, Reaction, Repository, User
 
 __all__ = [
     "REACTIONS",
     "Json",
     "app",
-    "association",
+    "author_association",
     "check_run",
     "check_suite",
     "comment",
@@ -43,12 +43,12 @@ __all__ = [
     "organisation",
     "permissions",
     "pull_reference",
-    "pulls_at",
     "reaction",
+    "reaction_rollup",
     "repository",
     "repository_url",
-    "rollup",
     "status",
+    "suite_pulls",
     "user",
 ]
 
@@ -68,7 +68,7 @@ def label(hub: Hub, item: Label) -> Json:
     }
 
 
-def rollup(url: str, reactions: Sequence[Reaction]) -> Json:
+def reaction_rollup(url: str, reactions: Sequence[Reaction]) -> Json:
     """The counts of reactions."""
     counts = Counter(reaction.content for reaction in reactions)
     return {
@@ -89,7 +89,7 @@ def reaction(hub: Hub, item: Reaction) -> Json:
     }
 
 
-def association(repository: Repository, person: User) -> str:
+def author_association(repository: Repository, person: User) -> str:
     """The person's association with the repository."""
     owner = repository.owner
     if owner is person:
@@ -101,18 +101,18 @@ def association(repository: Repository, person: User) -> str:
 
 def issue(hub: Hub, item: Issue, *, webhook: bool = False) -> Json:
     """An issue, or a pull request as an issue. In webhooks `closed_by` and `repository` are left out."""
-    home = repository_url(hub, item.repository)
-    url = f"{home}/issues/{item.number}"
-    page = f"{hub.url}/{item.repository.full_name}/{'issues' if item.pull is None else 'pull'}/{item.number}"
+    api_url = repository_url(hub, item.repository)
+    url = f"{api_url}/issues/{item.number}"
+    html_url = f"{hub.url}/{item.repository.full_name}/{'issues' if item.pull is None else 'pull'}/{item.number}"
     children = item.sub_issues
-    done = sum(1 for child in children if child.state == "closed")
-    whole: Json = {
+    completed = sum(1 for child in children if child.state == "closed")
+    payload: Json = {
         "url": url,
-        "repository_url": home,
+        "repository_url": api_url,
         "labels_url": url + "/labels{/name}",
         "comments_url": f"{url}/comments",
         "events_url": f"{url}/events",
-        "html_url": page,
+        "html_url": html_url,
         "id": item.id,
         "node_id": item.node_id,
         "number": item.number,
@@ -128,17 +128,17 @@ def issue(hub: Hub, item: Issue, *, webhook: bool = False) -> Json:
         "created_at": timestamp(item.created_at),
         "updated_at": timestamp(item.updated_at),
         "closed_at": timestamp_or_none(item.closed_at),
-        "author_association": association(item.repository, item.user),
+        "author_association": author_association(item.repository, item.user),
         "active_lock_reason": item.lock_reason,
         "body": item.body,
-        "reactions": rollup(url, item.reactions),
+        "reactions": reaction_rollup(url, item.reactions),
         "timeline_url": f"{url}/timeline",
         "performed_via_github_app": None if item.via_app is None else app(hub, item.via_app),
         "state_reason": item.state_reason,
         "sub_issues_summary": {
             "total": len(children),
-            "completed": done,
-            "percent_completed": 100 * done // len(children) if children else 0,
+            "completed": completed,
+            "percent_completed": 100 * completed // len(children) if children else 0,
         },
         "issue_dependencies_summary": {
             "blocked_by": sum(1 for blocker in item.blocked_by if blocker.state == "open"),
@@ -148,46 +148,46 @@ def issue(hub: Hub, item: Issue, *, webhook: bool = False) -> Json:
         },
     }
     if item.parent is not None:
-        whole["parent_issue_url"] = f"{repository_url(hub, item.parent.repository)}/issues/{item.parent.number}"
+        payload["parent_issue_url"] = f"{repository_url(hub, item.parent.repository)}/issues/{item.parent.number}"
     if item.pull is not None:
-        whole["draft"] = item.pull.draft
-        whole["pull_request"] = {
-            "url": f"{home}/pulls/{item.number}",
-            "html_url": page,
-            "diff_url": f"{page}.diff",
-            "patch_url": f"{page}.patch",
+        payload["draft"] = item.pull.draft
+        payload["pull_request"] = {
+            "url": f"{api_url}/pulls/{item.number}",
+            "html_url": html_url,
+            "diff_url": f"{html_url}.diff",
+            "patch_url": f"{html_url}.patch",
             "merged_at": timestamp_or_none(item.pull.merged_at),
         }
     if not webhook:
-        whole["closed_by"] = None if item.closed_by is None else user(hub, item.closed_by)
-    return whole
+        payload["closed_by"] = None if item.closed_by is None else user(hub, item.closed_by)
+    return payload
 
 
 def comment(hub: Hub, item: Comment) -> Json:
     """A comment on an issue or a pull request."""
-    home = repository_url(hub, item.issue.repository)
+    api_url = repository_url(hub, item.issue.repository)
     kind = "issues" if item.issue.pull is None else "pull"
-    page = f"{hub.url}/{item.issue.repository.full_name}/{kind}/{item.issue.number}"
-    url = f"{home}/issues/comments/{item.id}"
+    html_url = f"{hub.url}/{item.issue.repository.full_name}/{kind}/{item.issue.number}"
+    url = f"{api_url}/issues/comments/{item.id}"
     return {
         "url": url,
-        "html_url": f"{page}#issuecomment-{item.id}",
-        "issue_url": f"{home}/issues/{item.issue.number}",
+        "html_url": f"{html_url}#issuecomment-{item.id}",
+        "issue_url": f"{api_url}/issues/{item.issue.number}",
         "id": item.id,
         "node_id": item.node_id,
         "user": user(hub, item.user),
         "created_at": timestamp(item.created_at),
         "updated_at": timestamp(item.updated_at),
-        "author_association": association(item.issue.repository, item.user),
+        "author_association": author_association(item.issue.repository, item.user),
         "body": item.body,
-        "reactions": rollup(url, item.reactions),
+        "reactions": reaction_rollup(url, item.reactions),
         "performed_via_github_app": None if item.via_app is None else app(hub, item.via_app),
     }
 
 
 def issue_event(hub: Hub, item: IssueEvent, *, with_issue: bool = False) -> Json:
     """An event of an issue."""
-    whole: Json = {
+    payload: Json = {
         "id": item.id,
         "node_id": item.node_id,
         "url": f"{repository_url(hub, item.issue.repository)}/issues/events/{item.id}",
@@ -200,5 +200,5 @@ def issue_event(hub: Hub, item: IssueEvent, *, with_issue: bool = False) -> Json
         **item.details,
     }
     if with_issue:
-        whole["issue"] = issue(hub, item.issue)
-    return whole
+        payload["issue"] = issue(hub, item.issue)
+    return payload

@@ -11,7 +11,7 @@ from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import PullRequest, Review, ReviewComment
 
 
-def _side(hub: Hub, pull: PullRequest, ref: str, sha: str) -> dict[str, Any]:
+def _branch(hub: Hub, pull: PullRequest, ref: str, sha: str) -> dict[str, Any]:
     repository = pull.repository
     return {
         "label": f"{repository.owner.login}:{ref}",
@@ -25,17 +25,20 @@ def _side(hub: Hub, pull: PullRequest, ref: str, sha: str) -> dict[str, Any]:
 def simple_pull(hub: Hub, pull: PullRequest) -> dict[str, Any]:
     """A pull request in lists and in review webhooks."""
     issue, repository = pull.issue, pull.repository
-    at, page = issue_serializer.repository_url(hub, repository), code_serializer.html(hub, repository)
-    url, number = f"{at}/pulls/{pull.number}", pull.number
+    api_url, html_url = (
+        issue_serializer.repository_url(hub, repository),
+        code_serializer.repository_html_url(hub, repository),
+    )
+    url, number = f"{api_url}/pulls/{pull.number}", pull.number
     links = {
         "self": url,
-        "html": f"{page}/pull/{number}",
-        "issue": f"{at}/issues/{number}",
-        "comments": f"{at}/issues/{number}/comments",
+        "html": f"{html_url}/pull/{number}",
+        "issue": f"{api_url}/issues/{number}",
+        "comments": f"{api_url}/issues/{number}/comments",
         "review_comments": f"{url}/comments",
-        "review_comment": f"{at}/pulls/comments{{/number}}",
+        "review_comment": f"{api_url}/pulls/comments{{/number}}",
         "commits": f"{url}/commits",
-        "statuses": f"{at}/statuses/{pull.head_sha}",
+        "statuses": f"{api_url}/statuses/{pull.head_sha}",
     }
     assignees = [issue_serializer.user(hub, user) for user in issue.assignees]
     return {
@@ -69,10 +72,10 @@ def simple_pull(hub: Hub, pull: PullRequest) -> dict[str, Any]:
         "review_comment_url": links["review_comment"],
         "comments_url": links["comments"],
         "statuses_url": links["statuses"],
-        "head": _side(hub, pull, pull.head_ref, pull.head_sha),
-        "base": _side(hub, pull, pull.base_ref, pull.base_sha),
+        "head": _branch(hub, pull, pull.head_ref, pull.head_sha),
+        "base": _branch(hub, pull, pull.base_ref, pull.base_sha),
         "_links": {name: {"href": href} for name, href in links.items()},
-        "author_association": issue_serializer.association(repository, issue.user),
+        "author_association": issue_serializer.author_association(repository, issue.user),
         "auto_merge": None,
         "active_lock_reason": issue.lock_reason,
     }
@@ -97,65 +100,67 @@ def pull_request(hub: Hub, pull: PullRequest) -> dict[str, Any]:
     }
 
 
-def review(hub: Hub, value: Review, *, webhook: bool = False) -> dict[str, Any]:
+def review(hub: Hub, item: Review, *, webhook: bool = False) -> dict[str, Any]:
     """A review; webhooks write its state in lower case."""
-    pull = value.pull
+    pull = item.pull
     url = f"{issue_serializer.repository_url(hub, pull.repository)}/pulls/{pull.number}"
-    page = f"{code_serializer.html(hub, pull.repository)}/pull/{pull.number}#pullrequestreview-{value.id}"
-    shown = {
-        "id": value.id,
-        "node_id": value.node_id,
-        "user": issue_serializer.user(hub, value.user),
-        "body": value.body or (None if webhook else ""),
-        "state": value.state.lower() if webhook else value.state,
-        "html_url": page,
+    html_url = (
+        f"{code_serializer.repository_html_url(hub, pull.repository)}/pull/{pull.number}#pullrequestreview-{item.id}"
+    )
+    payload = {
+        "id": item.id,
+        "node_id": item.node_id,
+        "user": issue_serializer.user(hub, item.user),
+        "body": item.body or (None if webhook else ""),
+        "state": item.state.lower() if webhook else item.state,
+        "html_url": html_url,
         "pull_request_url": url,
-        "author_association": issue_serializer.association(pull.repository, value.user),
-        "_links": {"html": {"href": page}, "pull_request": {"href": url}},
-        "submitted_at": timestamp(value.submitted_at),
-        "commit_id": value.commit_id,
+        "author_association": issue_serializer.author_association(pull.repository, item.user),
+        "_links": {"html": {"href": html_url}, "pull_request": {"href": url}},
+        "submitted_at": timestamp(item.submitted_at),
+        "commit_id": item.commit_id,
     }
-    if value.state == "PENDING":
-        del shown["submitted_at"]
-    return shown
+    if item.state == "PENDING":
+        del payload["submitted_at"]
+    return payload
 
 
-def review_comment(hub: Hub, value: ReviewComment) -> dict[str, Any]:
+def review_comment(hub: Hub, item: ReviewComment) -> dict[str, Any]:
     """A comment on a line of the diff."""
-    pull = value.pull
-    at = issue_serializer.repository_url(hub, pull.repository)
-    url = f"{at}/pulls/comments/{value.id}"
-    page = f"{code_serializer.html(hub, pull.repository)}/pull/{pull.number}#discussion_r{value.id}"
-    shown: dict[str, Any] = {
-        "id": value.id,
-        "node_id": value.node_id,
+    pull = item.pull
+    api_url = issue_serializer.repository_url(hub, pull.repository)
+    url = f"{api_url}/pulls/comments/{item.id}"
+    html_url = f"{code_serializer.repository_html_url(hub, pull.repository)}/pull/{pull.number}#discussion_r{item.id}"
+    payload: dict[str, Any] = {
+        "id": item.id,
+        "node_id": item.node_id,
         "url": url,
-        "pull_request_review_id": None if value.review is None else value.review.id,
-        "diff_hunk": value.diff_hunk,
-        "path": value.path,
-        "commit_id": value.commit_id,
-        "original_commit_id": value.commit_id,
-        "user": issue_serializer.user(hub, value.user),
-        "body": value.body,
-        "created_at": timestamp(value.created_at),
-        "updated_at": timestamp(value.updated_at),
-        "html_url": page,
-        "pull_request_url": f"{at}/pulls/{pull.number}",
-        "author_association": issue_serializer.association(pull.repository, value.user),
+        "pull_request_review_id": None if item.review is None else item.review.id,
+        "diff_hunk": item.diff_hunk,
+        "path": item.path,
+        "commit_id": item.commit_id,
+        "original_commit_id": item.commit_id,
+        "user": issue_serializer.user(hub, item.user),
+        "body": item.body,
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
+        "html_url": html_url,
+        "pull_request_url": f"{api_url}/pulls/{pull.number}",
+        "author_association": issue_serializer.author_association(pull.repository, item.user),
         "_links": {
             "self": {"href": url},
-            "html": {"href": page},
-            "pull_request": {"href": f"{at}/pulls/{pull.number}"},
+            "html": {"href": html_url},
+            "pull_request": {"href": f"{api_url}/pulls/{pull.number}"},
         },
-        "reactions": issue_serializer.rollup(url, value.reactions),
-        "start_line": value.start_line,
-        "start_side": None if value.start_line is None else value.side,
-        "original_start_line": value.start_line,
-        "side": value.side,
-        "subject_type": "line" if value.line is not None else "file",
+        "reactions": issue_serializer.reaction_rollup(url, item.reactions),
+        "start_line": item.start_line,
+        "start_side": None if item.start_line is None else item.side,
+        "original_start_line": item.start_line,
+        "side": item.side,
+        "subject_type": "line" if item.line is not None else "file",
     }
-    if value.line is not None:
-        shown |= {"line": value.line, "original_line": value.line}
-    if value.in_reply_to is not None:
-        shown["in_reply_to_id"] = value.in_reply_to
-    return shown
+    if item.line is not None:
+        payload |= {"line": item.line, "original_line": item.line}
+    if item.in_reply_to is not None:
+        payload["in_reply_to_id"] = item.in_reply_to
+    return payload

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandbox.errors import ApiError
-from sandbox.git.objects import ZERO, Commit, RefChange
+from sandbox.git.objects import ZERO, GitCommit, RefChange
 from sandbox.hub import Hub
 from sandbox.services import pulls
-from sandbox.services.pushes import after_push, mark_merged
+from sandbox.services.pushes import mark_merged, process_push
 from sandbox.state.models import PullRequest, Repository, User
 
 METHODS = ("merge", "squash", "rebase")
@@ -72,7 +72,7 @@ async def merge_pull(
         if repository.delete_branch_on_merge and pull.head_ref != repository.default_branch:
             changes.append(await git.update_ref(f"refs/heads/{pull.head_ref}", ZERO, head))
     mark_merged(hub, pull, actor, merge_sha)
-    await after_push(hub, repository, changes, actor)
+    await process_push(hub, repository, changes, actor)
     return merge_sha
 
 
@@ -109,10 +109,10 @@ async def _squash_commit(
     merge = await git.merge(base, pull.head_sha)
     if merge.tree is None:
         return None
-    commits: Sequence[Commit] = await pulls.list_commits(pull)
+    commits: Sequence[GitCommit] = await pulls.list_commits(pull)
     if len(commits) == 1:
-        subject, _, rest = commits[0].message.partition("\n")
-        default_title, default_message = subject, rest.strip()
+        subject, _, remainder = commits[0].message.partition("\n")
+        default_title, default_message = subject, remainder.strip()
     else:
         default_title = pull.title
         default_message = "\n\n".join(f"* {commit.message}" for commit in commits)
@@ -184,7 +184,7 @@ async def merge_branches(
             when=hub.now(),
         )
         change: RefChange = await git.update_ref(f"refs/heads/{base}", merge_sha, ours)
-    await after_push(hub, repository, [change], actor)
+    await process_push(hub, repository, [change], actor)
     return merge_sha
 
 
@@ -221,6 +221,6 @@ async def update_branch(hub: Hub, pull: PullRequest, actor: User, *, expected_he
             if git.ref(f"refs/heads/{pull.head_ref}") != head:
                 return
             change = await git.update_ref(f"refs/heads/{pull.head_ref}", merge_sha, head)
-        await after_push(hub, pull.repository, [change], actor)
+        await process_push(hub, pull.repository, [change], actor)
 
     hub.spawn(push_merge(), name=f"update of #{pull.number}")

@@ -10,18 +10,18 @@ from typing import Any
 
 from sandbox.actions import triggers
 from sandbox.errors import ApiError, invalid
-from sandbox.git.objects import Identity
+from sandbox.git.objects import GitIdentity
 from sandbox.hub import Hub
 from sandbox.serializers import pulls as pull_serializer
 from sandbox.services import issues
 from sandbox.state.models import App, Issue, PullRequest, Repository, User
 
-GITHUB_IDENTITY = Identity("GitHub", "noreply@github.com")
+GITHUB_IDENTITY = GitIdentity("GitHub", "noreply@github.com")
 
 
-def identity(user: User) -> Identity:
+def identity(user: User) -> GitIdentity:
     """The identity of a person in commits that are made on GitHub."""
-    return Identity(user.name or user.login, user.commit_email)
+    return GitIdentity(user.name or user.login, user.commit_email)
 
 
 def emit(hub: Hub, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def open_pull(
         for existing in repository.pulls()
     ):
         raise _validation_error(f"A pull request already exists for {repository.owner.login}:{branch}.")
-    if not await repository.git.between(base_sha, head_sha):
+    if not await repository.git.commits_between(base_sha, head_sha):
         raise _validation_error(f"No commits between {base} and {branch}")
     now = hub.now()
     issue = Issue(
@@ -109,7 +109,7 @@ async def update_diff_stats(pull: PullRequest) -> None:
     git = pull.repository.git
     merge_base = await git.merge_base(pull.base_sha, pull.head_sha)
     files = await git.changes(merge_base or pull.base_sha, pull.head_sha)
-    pull.commits = await git.between(pull.base_sha, pull.head_sha)
+    pull.commits = await git.commits_between(pull.base_sha, pull.head_sha)
     pull.additions = sum(change.additions for change in files)
     pull.deletions = sum(change.deletions for change in files)
     pull.changed_files = len(files)

@@ -15,7 +15,7 @@ from sandbox.state.models import PullRequest, Repository, User
 MAX_COMMITS = 2048  # GitHub's limit for a push
 
 
-async def after_push(hub: Hub, repository: Repository, changes: Sequence[RefChange], actor: User) -> None:
+async def process_push(hub: Hub, repository: Repository, changes: Sequence[RefChange], actor: User) -> None:
     """Send the webhooks of moved branches and tags, in GitHub's order, and ignore other refs."""
     for change in changes:
         if change.before == change.after or not change.ref.startswith(("refs/heads/", "refs/tags/")):
@@ -80,12 +80,12 @@ async def _update_pulls(
     branch = change.ref.removeprefix("refs/heads/")
     for pull in [candidate for candidate in repository.pulls() if candidate.state == "open"]:
         if pull.head_ref == branch:
-            await _head_moved(hub, pull, change, actor)
+            await _update_head(hub, pull, change, actor)
         elif pull.base_ref == branch:
-            await _base_moved(hub, pull, change, actor, new_shas)
+            await _update_base(hub, pull, change, actor, new_shas)
 
 
-async def _head_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: User) -> None:
+async def _update_head(hub: Hub, pull: PullRequest, change: RefChange, actor: User) -> None:
     if change.after == ZERO:
         pulls.close(hub, pull, actor)
         return
@@ -100,7 +100,7 @@ async def _head_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: Use
     pulls.schedule_mergeability_check(hub, pull, "synchronize", actor, payload)
 
 
-async def _base_moved(hub: Hub, pull: PullRequest, change: RefChange, actor: User, new_shas: Set[str] | None) -> None:
+async def _update_base(hub: Hub, pull: PullRequest, change: RefChange, actor: User, new_shas: Set[str] | None) -> None:
     if change.after == ZERO:
         pulls.close(hub, pull, actor)
         return

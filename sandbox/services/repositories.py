@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sandbox.git.objects import Identity
+from sandbox.git.objects import GitIdentity
 from sandbox.git.repository import GitRepository
 from sandbox.hub import Hub
 from sandbox.services import labels
@@ -53,7 +53,7 @@ def create_repository(
         git=GitRepository.create(
             hub.root / owner.login / f"{name}.git",
             {"README.md": f"# {name}\n"} if files is None else files,
-            author=Identity(owner.login, email),
+            author=GitIdentity(owner.login, email),
             when=now,
             default_branch=default_branch,
         ),

@@ -96,7 +96,7 @@ class Stage:
     def with_token(self, token: str | None) -> RepositoryContext:
         """The site of an operator who gave this token."""
         person = self.client.person(SecretStr(token)) if token else None
-        return replace(self.repository_context, services=replace(NO_SERVICES, person=person))
+        return replace(self.repository_context, services=replace(NO_SERVICES, user_client=person))
 
     @property
     def pull(self) -> PullRequest:
@@ -132,7 +132,7 @@ async def open_stage(
                 repository="acme/shop",
                 default_branch="main",
                 bot_id=app.bot.id,
-                services=replace(NO_SERVICES, person=client.person(SecretStr(hub.create_token(alice)))),
+                services=replace(NO_SERVICES, user_client=client.person(SecretStr(hub.create_token(alice)))),
                 now=NOW,
                 bot_login="orchestrator[bot]",
                 server_url=hub.url,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.agents import CannotStart, RepositoryContext
-from adapters.agents.actions import MAX_PARTS, ActionsAdapter, identify
+from adapters.agents.actions import MAX_PACKET_COMMENTS, ActionsAdapter, task_of_run
 from adapters.github import GitHubClient
 from config.agent_kinds import ActionsAgent, PullAgent
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
@@ -60,7 +60,7 @@ class Stage:
         self, spec: ActionsAgent, order: StartAgent | None = None, *, again: bool = False
     ) -> list[WorkflowRun]:
         """Start it; gives all runs that there are then, the oldest first."""
-        await ADAPTER.start(self.site, spec, order or self.order(), again=again)
+        await ADAPTER.start(self.site, spec, order or self.order(), is_retry=again)
         await self.hub.wait_until_idle()
         return self.runs
 
@@ -71,7 +71,7 @@ class Stage:
     @property
     def given(self) -> dict[str, Any]:
         """What the last run of the agent was given; JSON text is read."""
-        payload = dict(self.agent.works[-1].payload)
+        payload = dict(self.agent.work_items[-1].payload)
         packet = payload["packet"]
         return {**payload, "packet": json.loads(packet) if isinstance(packet, str) else packet}
 
@@ -122,7 +122,7 @@ async def test_the_agent_is_given_its_task(stage: Stage, spec: ActionsAgent) -> 
     }
     assert stage.issue.comments == []
     [found] = await stage.site.github.list_workflow_runs("acme/shop")
-    assert identify(found) == (1, 1)
+    assert task_of_run(found) == (1, 1)
 
 
 async def test_a_workflow_starts_on_the_branch_that_the_configuration_names(stage: Stage) -> None:
@@ -161,7 +161,7 @@ async def test_setup_problems_are_reported(stage: Stage) -> None:
     with pytest.raises(CannotStart, match=r"There is no `\.github/workflows/agent\.yml` on `nowhere`"):
         await stage.start(ActionsAgent(adapter="actions", workflow="agent.yml", ref="nowhere"))
     with pytest.raises(CannotStart, match="cannot start an agent of kind PullAgent"):
-        await ADAPTER.start(stage.site, PullAgent(adapter="pull"), stage.order(), again=False)
+        await ADAPTER.start(stage.site, PullAgent(adapter="pull"), stage.order(), is_retry=False)
     assert stage.runs == []
 
 
@@ -249,8 +249,10 @@ async def test_a_marker_that_we_quoted_is_not_counted(stage: Stage) -> None:
 
 
 async def test_a_packet_beyond_all_measure_is_refused_before_anything_is_written(stage: Stage) -> None:
-    with pytest.raises(CannotStart, match=f"needs 51 comments, more than the limit of {MAX_PARTS}: shorten the issue"):
-        await stage.start(BY_EVENT, stage.order(goal="x" * (MAX_PARTS * PACKET_CHUNK_BYTES)))
+    with pytest.raises(
+        CannotStart, match=f"needs 51 comments, more than the limit of {MAX_PACKET_COMMENTS}: shorten the issue"
+    ):
+        await stage.start(BY_EVENT, stage.order(goal="x" * (MAX_PACKET_COMMENTS * PACKET_CHUNK_BYTES)))
     assert stage.issue.comments == []
     assert stage.runs == []
 
@@ -286,7 +288,7 @@ async def test_a_workflow_without_dispatch_is_reported(stage: Stage) -> None:
     await bob.pushes(stage.shop, "main", {".github/workflows/other.yml": "on: push\njobs: {}\n"}, "Another")
     other = ActionsAgent(adapter="actions", workflow="other.yml")
     with pytest.raises(CannotStart, match=r"`\.github/workflows/other\.yml` has no `workflow_dispatch` trigger"):
-        await ADAPTER.start(stage.site, other, stage.order(), again=False)
+        await ADAPTER.start(stage.site, other, stage.order(), is_retry=False)
 
 
 @BOTH
@@ -304,7 +306,7 @@ async def test_a_run_is_found_by_its_name_and_asked_by_its_number(stage: Stage, 
 async def test_it_takes_no_words_while_it_works(stage: Stage) -> None:
     await stage.start(BY_EVENT)
     word = MessageAgent(1, 1, "codex", None, stage.order().since, "review:1", "Faster!")
-    assert await ADAPTER.steer(stage.site, BY_EVENT, word) is False
+    assert await ADAPTER.send_message(stage.site, BY_EVENT, word) is False
 
 
 # Cancelling

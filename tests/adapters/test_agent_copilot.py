@@ -32,7 +32,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def start(stage: Stage, attempt: int = 1, *, again: bool = False) -> str:
-    begun = await ADAPTER.start(stage.repository_context, SPEC, stage.start_effect(attempt), again=again)
+    begun = await ADAPTER.start(stage.repository_context, SPEC, stage.start_effect(attempt), is_retry=again)
     await stage.hub.wait_until_idle()
     assert begun.session
     return begun.session
@@ -41,8 +41,8 @@ async def start(stage: Stage, attempt: int = 1, *, again: bool = False) -> str:
 async def test_it_is_assigned_with_the_hand_off(stage: Stage) -> None:
     await start(stage)
     assert stage.agent.account in stage.issue.assignees
-    [work] = stage.agent.works
-    assert work.asked_by is stage.alice
+    [work] = stage.agent.work_items
+    assert work.requester is stage.alice
     assert "total([1, 2]) is 3" in work.instructions
     assert "`Closes #1`" in work.instructions
     [sent] = [r.body for r in stage.hub.requests if r.operation_id == "issues/add-assignees"]
@@ -60,11 +60,11 @@ async def test_those_who_are_assigned_stay(stage: Stage) -> None:
 
 async def test_a_long_hand_off_stands_below_the_issue_before_it_is_assigned(stage: Stage) -> None:
     order = stage.start_effect(goal="Much to do.\n" * 9000)
-    await ADAPTER.start(stage.repository_context, SPEC, order, again=False)
+    await ADAPTER.start(stage.repository_context, SPEC, order, is_retry=False)
     await stage.hub.wait_until_idle()
     assert len(stage.issue.comments) == 3
     assert sum(comment.body.count("Much to do.") for comment in stage.issue.comments) == 9000
-    [work] = stage.agent.works
+    [work] = stage.agent.work_items
     assert f"issuecomment-{stage.issue.comments[0].id}" in work.instructions
     assert len(work.instructions) < 1000
 
@@ -72,7 +72,7 @@ async def test_a_long_hand_off_stands_below_the_issue_before_it_is_assigned(stag
 async def test_after_an_unclear_answer_it_is_not_assigned_twice(stage: Stage) -> None:
     first = await start(stage)
     assert await start(stage, again=True) == first
-    assert len(stage.agent.works) == 1
+    assert len(stage.agent.work_items) == 1
 
 
 async def test_a_later_attempt_is_an_assignment_of_its_own(stage: Stage) -> None:
@@ -80,7 +80,7 @@ async def test_a_later_attempt_is_an_assignment_of_its_own(stage: Stage) -> None
     await stage.advance(minutes=5)
     second = await start(stage, 2)
     assert int(second) > int(first)
-    assert len(stage.agent.works) == 2
+    assert len(stage.agent.work_items) == 2
     await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(first))
     assert stage.agent.account in stage.issue.assignees, "a late cancelling is of the earlier attempt only"
     await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(second, 2))
@@ -120,15 +120,17 @@ async def test_missing_access_is_reported(stage: Stage, who: str, complaint: str
     site = stage.with_token(token)
     assert complaint in " ".join(await ADAPTER.probe(site, SPEC))
     with pytest.raises(CannotStart, match=complaint.split(",")[0].replace("(", r"\(")):
-        await ADAPTER.start(site, SPEC, stage.start_effect(), again=False)
-    assert stage.agent.works == []
+        await ADAPTER.start(site, SPEC, stage.start_effect(), is_retry=False)
+    assert stage.agent.work_items == []
 
 
 async def test_a_disabled_agent_is_reported(stage: Stage) -> None:
     stage.hub.cloud_agents["other"] = stage.hub.cloud_agents.pop("copilot")
     stage.hub.cloud_agents["other"].mention = "@other"
     with pytest.raises(CannotStart, match="enable its coding agent"):
-        await ADAPTER.start(stage.repository_context, SPEC, replace(stage.start_effect(), agent="copilot"), again=False)
+        await ADAPTER.start(
+            stage.repository_context, SPEC, replace(stage.start_effect(), agent="copilot"), is_retry=False
+        )
 
 
 async def test_a_probe_by_an_app_sees_no_copilot(stage: Stage) -> None:
@@ -141,7 +143,7 @@ async def test_a_probe_by_an_app_sees_no_copilot(stage: Stage) -> None:
 
 async def test_another_kind_is_none_of_its_business(stage: Stage) -> None:
     with pytest.raises(CannotStart, match="of kind PullAgent"):
-        await ADAPTER.start(stage.repository_context, PullAgent(adapter="pull"), stage.start_effect(), again=False)
+        await ADAPTER.start(stage.repository_context, PullAgent(adapter="pull"), stage.start_effect(), is_retry=False)
 
 
 # How it goes
@@ -182,21 +184,21 @@ async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
 
 
 async def test_a_draft_is_work_and_a_request_for_review_its_end(stage: Stage) -> None:
-    stage.agent.script, stage.agent.think = WORKS, 600
+    stage.agent.script, stage.agent.think_seconds = WORKS, 600
     session = await start(stage)
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
-    assert (news.state, news.pull) == ("working", 2)
+    assert (news.state, news.pull_number) == ("working", 2)
     await stage.advance(minutes=10)
     assert stage.pull.draft
     assert stage.pull.requested_reviewers == [stage.alice]
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
-    assert (news.state, news.pull) == ("delivered", 2)
+    assert (news.state, news.pull_number) == ("delivered", 2)
 
 
 async def test_its_time_and_its_errors_end_it(stage: Stage) -> None:
-    stage.agent.script, stage.agent.think = WORKS, 100_000
+    stage.agent.script, stage.agent.think_seconds = WORKS, 100_000
     session = await start(stage)
     await stage.advance(minutes=66)
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
@@ -222,16 +224,16 @@ async def test_removing_the_assignee_cancels_the_run(stage: Stage) -> None:
 async def test_a_word_is_said_below_its_pull_request_by_the_person_and_once(stage: Stage) -> None:
     word = stage.message_effect("CI is red, says @alice.")
     await start(stage)
-    assert await ADAPTER.steer(stage.repository_context, SPEC, word) is False, "it hears nothing below the issue"
+    assert await ADAPTER.send_message(stage.repository_context, SPEC, word) is False, "it hears nothing below the issue"
     stage.agent.script = WORKS
     await stage.advance(minutes=1)
     await start(stage, 2)
     for _ in range(2):
-        assert await ADAPTER.steer(stage.repository_context, SPEC, word) is True
+        assert await ADAPTER.send_message(stage.repository_context, SPEC, word) is True
     [comment] = stage.pull.issue.comments
     assert comment.user is stage.alice
     assert comment.body.startswith("@copilot CI is red, says @\u200balice.")
-    assert await ADAPTER.steer(stage.with_token(None), SPEC, word) is False
+    assert await ADAPTER.send_message(stage.with_token(None), SPEC, word) is False
 
 
 async def test_an_agent_that_dies_leaves_nothing(stage: Stage) -> None:

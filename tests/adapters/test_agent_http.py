@@ -14,11 +14,11 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from adapters.agents import CannotStart, RepositoryContext, Services, Started, Unavailable
+from adapters.agents import CannotStart, RepositoryContext, Services, StartResult, Unavailable
 from adapters.agents.generic_http import SIGNATURE, signature
 from adapters.agents.http import HttpAdapter
-from adapters.agents.presets.devin import USED_UP
-from adapters.agents.service_client import LONGEST_ANSWER, NoResponse, PublicResolver, is_public
+from adapters.agents.presets.devin import UNAVAILABLE_REASONS
+from adapters.agents.service_client import MAX_RESPONSE_BYTES, NoResponse, PublicResolver, is_public
 from adapters.github import GitHub
 from config.agent_kinds import HttpAgent
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
@@ -66,7 +66,7 @@ async def server() -> AsyncIterator[Server]:
 async def site(server: Server) -> AsyncIterator[RepositoryContext]:
     async with aiohttp.ClientSession() as http:
         keys = {name: SecretStr(KEY) for name in ("cursor", "jules", "devin", "http")}
-        services = Services(http, keys, dict.fromkeys(keys, server.url), internal=True)
+        services = Services(http, keys, dict.fromkeys(keys, server.url), allows_internal_urls=True)
         yield RepositoryContext(cast(GitHub, None), "acme/shop", "main", 1, services, NOW)
 
 
@@ -74,8 +74,8 @@ def order() -> StartAgent:
     return StartAgent(12, 1, "cursor", packet("https://github.com", 12, 1), NOW)
 
 
-async def start(site: RepositoryContext, spec: HttpAgent = CURSOR) -> Started:
-    return await ADAPTER.start(site, spec, order(), again=False)
+async def start(site: RepositoryContext, spec: HttpAgent = CURSOR) -> StartResult:
+    return await ADAPTER.start(site, spec, order(), is_retry=False)
 
 
 # Answers
@@ -88,7 +88,7 @@ async def test_answers_that_are_none_are_unclear(server: Server, site: Repositor
         (web.Response(body=b"\xff\xfe{}"), "not JSON"),
         (web.Response(text="[" * 100_000), "not JSON"),
         (web.json_response([1]), "not an object"),
-        (web.Response(body=b" " * (LONGEST_ANSWER + 1)), "more than the limit of 2,097,152 bytes"),
+        (web.Response(body=b" " * (MAX_RESPONSE_BYTES + 1)), "more than the limit of 2,097,152 bytes"),
         (web.json_response({"error": "later"}, status=503), r"has an internal error \(status 503\): later"),
         (web.json_response({"id": "../../admin"}), "no valid session id"),
         (web.json_response({"id": 7}), "no valid session id"),
@@ -142,7 +142,7 @@ async def test_limits_and_empty_purses(
     server.says({"error": words}, status, **headers)
     with pytest.raises(Unavailable, match=words) as failure:
         await start(site)
-    assert failure.value.until == (NOW + timedelta(minutes=minutes) if minutes else None)
+    assert failure.value.retry_at == (NOW + timedelta(minutes=minutes) if minutes else None)
 
 
 async def test_refusals_are_for_a_person(server: Server, site: RepositoryContext) -> None:
@@ -161,10 +161,10 @@ async def test_being_asked_too_often_says_nothing_of_the_session(server: Server,
         await ADAPTER.poll(site, CURSOR, POLL)
 
 
-@pytest.mark.parametrize("reason", list(USED_UP))
+@pytest.mark.parametrize("reason", list(UNAVAILABLE_REASONS))
 async def test_a_session_without_credit_cannot_go_on(server: Server, site: RepositoryContext, reason: str) -> None:
     server.says({"session_id": "s-1", "status": "suspended", "status_detail": reason})
-    with pytest.raises(Unavailable, match=USED_UP[reason]):
+    with pytest.raises(Unavailable, match=UNAVAILABLE_REASONS[reason]):
         await ADAPTER.poll(site, DEVIN, POLL)
 
 
@@ -184,7 +184,7 @@ async def test_devin_waits_for_a_word_when_its_work_is_there(server: Server, sit
     server.says({"session_id": "s-1", "status_enum": "blocked", "pull_request": {"url": url}})
     delivered = await ADAPTER.poll(site, DEVIN, POLL)
     assert delivered is not None
-    assert (delivered.state, delivered.pull) == (SessionState.DELIVERED, 7)
+    assert (delivered.state, delivered.pull_number) == (SessionState.DELIVERED, 7)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_only_a_pull_request_of_the_repository_is_taken(
     server.says({"id": "s-1", "status": "FINISHED", "target": {"prUrl": told}})
     news = await ADAPTER.poll(site, CURSOR, POLL)
     assert news is not None
-    assert news.pull == number
+    assert news.pull_number == number
 
 
 async def test_a_page_that_would_break_out_of_its_link_is_left_out(server: Server, site: RepositoryContext) -> None:
@@ -247,7 +247,7 @@ async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: Repo
     server.says({"session": "s-1", "state": "working"})
     await start(site, spec)
     await ADAPTER.poll(site, spec, POLL)
-    await ADAPTER.steer(site, spec, MessageAgent(12, 1, "cursor", "s-1", NOW, "review:1", "Faster!"))
+    await ADAPTER.send_message(site, spec, MessageAgent(12, 1, "cursor", "s-1", NOW, "review:1", "Faster!"))
     await ADAPTER.cancel(site, spec, CancelAgent(12, 1, "cursor", "s-1"))
     assert await ADAPTER.probe(site, spec) == ()
     paths = [path for _, path, _, _ in server.asked]

@@ -33,7 +33,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def start(stage: Stage, attempt: int = 1, *, spec: MentionAgent = SPEC, again: bool = False) -> str:
-    begun = await ADAPTER.start(stage.repository_context, spec, stage.start_effect(attempt), again=again)
+    begun = await ADAPTER.start(stage.repository_context, spec, stage.start_effect(attempt), is_retry=again)
     await stage.hub.wait_until_idle()
     assert begun.session
     return begun.session
@@ -45,43 +45,43 @@ async def test_only_the_agent_is_mentioned_with_the_hand_off(stage: Stage) -> No
     assert (str(comment.id), comment.user.id) == (session, stage.repository_context.bot_id)
     assert comment.body.startswith("@codex please take this task: #1, attempt 1.")
     assert "total([1, 2]) is 3" in comment.body
-    [work] = stage.agent.works
+    [work] = stage.agent.work_items
     assert work.instructions == comment.body
-    assert stage.hub.cloud_agents["copilot"].works == [], "names in the issue's text mention no agent"
+    assert stage.hub.cloud_agents["copilot"].work_items == [], "names in the issue's text mention no agent"
     assert comment.body.count("@codex") == 1
 
 
 async def test_it_is_called_once_for_an_attempt(stage: Stage) -> None:
     assert await start(stage) == await start(stage, again=True)
     assert await start(stage, 2)
-    assert len(stage.agent.works) == 2
+    assert len(stage.agent.work_items) == 2
 
 
 async def test_another_author_s_comment_with_the_marker_is_ignored(stage: Stage) -> None:
     await stage.alice.comments(stage.issue, f"nothing\n{comment_marker('mention:1:1')}")
     await start(stage)
     assert len(stage.issue.comments) == 2
-    assert len(stage.agent.works) == 1
+    assert len(stage.agent.work_items) == 1
 
 
 async def test_a_long_hand_off_is_read_elsewhere(stage: Stage) -> None:
-    await ADAPTER.start(stage.repository_context, SPEC, stage.start_effect(goal="Much to do.\n" * 9000), again=False)
+    await ADAPTER.start(stage.repository_context, SPEC, stage.start_effect(goal="Much to do.\n" * 9000), is_retry=False)
     await stage.hub.wait_until_idle()
     *pages, call = stage.issue.comments
     assert len(pages) == 3
     assert sum(page.body.count("Much to do.") for page in pages) == 9000
     assert all(f"issuecomment-{page.id}" in call.body for page in pages)
-    assert len(stage.agent.works) == 1
+    assert len(stage.agent.work_items) == 1
 
 
 async def test_a_person_calls_one_that_hears_no_bots(stage: Stage) -> None:
-    stage.agent.hears_bots = False
+    stage.agent.accepts_bots = False
     session = await start(stage)
-    assert stage.agent.works == []
+    assert stage.agent.work_items == []
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     session = await start(stage, 2, spec=BY_PERSON)
     assert stage.issue.comments[-1].user is stage.alice
-    assert len(stage.agent.works) == 1
+    assert len(stage.agent.work_items) == 1
     news = await ADAPTER.poll(stage.repository_context, BY_PERSON, stage.poll_effect(session, 2))
     assert news is not None
     assert news.state == "working"
@@ -97,12 +97,12 @@ async def test_a_missing_user_token_is_reported(stage: Stage) -> None:
         [problem] = await ADAPTER.probe(stage.with_token(token), BY_PERSON)
         assert complaint in problem
         with pytest.raises(CannotStart, match="GITHUB_USER_TOKEN"):
-            await ADAPTER.start(stage.with_token(token), BY_PERSON, stage.start_effect(), again=False)
+            await ADAPTER.start(stage.with_token(token), BY_PERSON, stage.start_effect(), is_retry=False)
         assert await ADAPTER.probe(stage.with_token(token), SPEC) == ()
     assert stage.issue.comments == []
     with pytest.raises(CannotStart, match="of kind CopilotAgent"):
         await ADAPTER.start(
-            stage.repository_context, CopilotAgent(adapter="copilot"), stage.start_effect(), again=False
+            stage.repository_context, CopilotAgent(adapter="copilot"), stage.start_effect(), is_retry=False
         )
 
 
@@ -117,7 +117,7 @@ async def test_its_eyes_and_its_words_are_signs_of_life_for_an_hour(stage: Stage
     )
     await stage.advance(minutes=61)
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
-    await stage.agent.works[0].comment(1, "Still at it.")
+    await stage.agent.work_items[0].comment(1, "Still at it.")
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert news.state == "working"
@@ -143,13 +143,13 @@ async def test_its_pull_request_is_its_delivery(stage: Stage) -> None:
     session = await start(stage)
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
-    assert (news.state, news.pull) == ("delivered", 2)
+    assert (news.state, news.pull_number) == ("delivered", 2)
     await stage.advance(seconds=5)
     later = await start(stage, 2)  # the same branch would be the same pull request
     assert stage.pull.number == 3
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(later, 2))
     assert news is not None
-    assert news.pull == 3, "what was opened before is of the attempt before"
+    assert news.pull_number == 3, "what was opened before is of the attempt before"
 
 
 async def test_a_run_that_ends_without_a_pull_request_is_not_reported(stage: Stage) -> None:
@@ -166,8 +166,8 @@ async def test_a_word_is_said_where_it_works_and_once(stage: Stage) -> None:
     word = stage.message_effect("The tests fail for @alice.")
     await start(stage)
     for _ in range(2):
-        assert await ADAPTER.steer(stage.repository_context, SPEC, word) is True
-    assert await ADAPTER.steer(stage.repository_context, SPEC, replace(word, session="999")) is False, (
+        assert await ADAPTER.send_message(stage.repository_context, SPEC, word) is True
+    assert await ADAPTER.send_message(stage.repository_context, SPEC, replace(word, session="999")) is False, (
         "the call is gone"
     )
     [comment] = stage.pull.issue.comments
@@ -182,7 +182,7 @@ async def test_it_is_asked_to_stop_once_and_only_if_it_was_called(stage: Stage) 
         await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(session))
     _, asked = stage.issue.comments
     assert asked.body.startswith("@codex please stop: attempt 1 at #1 is over")
-    assert len(stage.agent.works) == 1
+    assert len(stage.agent.work_items) == 1
     await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect("999"))  # the comment is gone: no error
 
 

@@ -27,10 +27,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from adapters.alerts import Busy, ChannelNotConfigured, Channels, DeliveryFailed, Log, Mail, Refused, Slack, Webhook
+from adapters.alerts import (
+    Busy,
+    ChannelNotConfigured,
+    Channels,
+    DeliveryFailed,
+    DeliveryRejected,
+    Log,
+    Mail,
+    Slack,
+    Webhook,
+)
 from adapters.alerts import Message as Alert
-from adapters.alerts.mail import mail_of
-from adapters.alerts.slack import blocks_of
+from adapters.alerts.mail import build_mail
+from adapters.alerts.slack import build_blocks
 from tests.manual_loop import ManualLoop
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -43,8 +53,8 @@ ALERT = Alert(
     url="https://github.com/acme/shop/issues/1",
     since=NOON - timedelta(minutes=1),
     sent_at=NOON,
-    tried=("attempt 1 by `codex`: CI failed",),
-    steps=("Answer it [in its session](https://agents.example/s-1).", "`/claim` it.", "Close the issue."),
+    attempted=("attempt 1 by `codex`: CI failed",),
+    suggestions=("Answer it [in its session](https://agents.example/s-1).", "`/claim` it.", "Close the issue."),
     people=("alice",),
 )
 
@@ -113,8 +123,8 @@ async def test_slack_blocks_mention_no_one_by_accident(
     ("answer", "error"),
     [
         (web.Response(status=500, text="oops"), DeliveryFailed),
-        (web.Response(status=404, text="no_service"), Refused),
-        (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), Refused),
+        (web.Response(status=404, text="no_service"), DeliveryRejected),
+        (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), DeliveryRejected),
         (web.Response(status=429, headers={"Retry-After": "7"}), Busy),
     ],
 )
@@ -128,14 +138,14 @@ async def test_what_another_try_helps_and_what_not(
     assert type(caught.value) is error
     assert "secret" not in str(caught.value), "the address is a secret"
     if isinstance(caught.value, Busy):
-        assert caught.value.after == timedelta(seconds=7)
+        assert caught.value.retry_after == timedelta(seconds=7)
 
 
 async def test_one_that_hangs_and_one_that_is_gone(receiver: tuple[Receiver, str, aiohttp.ClientSession]) -> None:
     it, url, http = receiver
     it.released.clear()
     gone = Slack(http, SecretStr("http://127.0.0.1:9/hook/secret"))
-    there = Channels({"slack": Slack(http, SecretStr(url)), "webhook": gone, "log": Log()}, timeout=60)
+    there = Channels({"slack": Slack(http, SecretStr(url)), "webhook": gone, "log": Log()}, timeout_seconds=60)
     loop, sending = ManualLoop(), asyncio.create_task(there.send("slack", ALERT))
     await it.asked.wait()
     loop.advance(61)
@@ -244,20 +254,20 @@ async def test_a_real_conversation_with_a_mail_server(post_office: tuple[Box, in
     text = got.get_content().replace("\r\n", "\n")
     assert "What you can do:\n1. Answer it" in text
     assert ALERT.url in text
-    assert mail_of(ALERT, "bot@example.com", ("a@b",))["Message-ID"] == got["Message-ID"]
+    assert build_mail(ALERT, "bot@example.com", ("a@b",))["Message-ID"] == got["Message-ID"]
 
 
 @logs_in
 async def test_a_mail_server_that_refuses(post_office: tuple[Box, int, ssl.SSLContext]) -> None:
     box, port, trust = post_office
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(DeliveryRejected) as caught:
         await mail(port, trust, "wrong").send(ALERT)
     assert "wrong" not in str(caught.value)
     box.refuse = "450 come back later"
     with pytest.raises(DeliveryFailed, match="the mail server"):
         await mail(port, trust).send(ALERT)
     box.refuse = "550 nobody of that name"
-    with pytest.raises(Refused):
+    with pytest.raises(DeliveryRejected):
         await mail(port, trust).send(ALERT)
     with pytest.raises(DeliveryFailed):
         await mail(port, None).send(ALERT)  # a self-signed certificate
@@ -265,7 +275,7 @@ async def test_a_mail_server_that_refuses(post_office: tuple[Box, int, ssl.SSLCo
 
 
 def test_a_line_break_in_a_title_forges_no_header() -> None:
-    told = blocks_of(ALERT)
+    told = build_blocks(ALERT)
     assert told["blocks"][-1]["type"] == "context"
     with pytest.raises(ValueError, match="linefeed|newline|header"):
-        mail_of(Alert("k", "r", 1, "a\nBcc: x@y", "", "", NOON, NOON), "a@b", ("c@d",))
+        build_mail(Alert("k", "r", 1, "a\nBcc: x@y", "", "", NOON, NOON), "a@b", ("c@d",))

@@ -39,7 +39,7 @@ def line(type_: EventType, minutes: int = 0, **payload: Any) -> Event:
 
 async def lived(connection: Any) -> None:
     """A task that was made, and became urgent and blocked."""
-    urgent = replace(TASK, priority=Priority.P0).flagged(Flag.BLOCKED, "Wait.")
+    urgent = replace(TASK, priority=Priority.P0).with_flag(Flag.BLOCKED, "Wait.")
     for before, after, events in (
         (None, TASK, (line(EventType.TASK_CREATED, title="Ünïcode \u2028 and 1.50", weight=2.0, small=-0.0),)),
         (TASK, urgent, (line(EventType.INSTRUCTION, 1, label="P0"), line(EventType.COMMAND_RUN, 1, command="x"))),

@@ -17,7 +17,7 @@ from adapters.database.database import Database, DatabaseError, describe_url, en
 from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
 from adapters.database.tables import metadata
 from core.task.deadlines import task_target
-from engine.clock import CommonClock, SystemClock
+from engine.clock import SyncedClock, SystemClock
 
 EMPTY = f"empty_at_start_{os.getpid()}"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -93,10 +93,10 @@ async def test_all_replicas_have_the_database_s_time(database: Database) -> None
         def now(self) -> datetime:
             return super().now() - timedelta(hours=3)
 
-    clock = CommonClock(database.now, Slow())
+    clock = SyncedClock(database.now, Slow())
     before = await database.now()
     assert clock.now() < before - timedelta(hours=2)
-    assert await clock.agree() > timedelta(hours=2)
+    assert await clock.sync() > timedelta(hours=2)
     assert abs(clock.now() - before) < timedelta(hours=1)
 
 

@@ -25,7 +25,7 @@ def _tasks() -> dict[str, Task]:
     held.apply(OverlapPredicted(3, ("a",), 0.9))
     failed_once = Story().file_ready_task().assign().start_run().report_run("completed", "failure")
     reviewed = Story().file_ready_task().reach_review()
-    reviewed.report_trial_merge(touched=("shop/cart.py", "docs/a b.md"))
+    reviewed.report_trial_merge(changed_files=("shop/cart.py", "docs/a b.md"))
     paused = Story().file_ready_task().assign().start_run()
     paused.run_command("/pause")
     closed = Story().file_ready_task().reach_review()
@@ -42,8 +42,8 @@ def _tasks() -> dict[str, Task]:
         "paused": paused.task,
         "sent back": closed.task,
         "merged": merged.task,
-        "withdrawn": replace(Story().file_ready_task().assign().task, withdrawn=True),
-        "for a person": Story().file_ready_task().assign().start_run().task.flagged(Flag.NEEDS_HUMAN, "look"),
+        "withdrawn": replace(Story().file_ready_task().assign().task, untracked=True),
+        "for a person": Story().file_ready_task().assign().start_run().task.with_flag(Flag.NEEDS_HUMAN, "look"),
         "without a forecast": replace(Story().file_ready_task().assign().task, forecast=None, priority=Priority.P0),
     }
 

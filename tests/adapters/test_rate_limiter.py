@@ -17,14 +17,14 @@ from adapters.database import rate_limits
 from adapters.database.database import Database
 from adapters.github.errors import RateLimited
 from adapters.github.rate_limit import RateLimitContext, RateLimitWait
-from adapters.github.rate_limiter import HOLD, RateLimiter
+from adapters.github.rate_limiter import RESERVATION_SECONDS, RateLimiter
 from core.effects.priority import SendPriority
-from core.rate_limits import BURST, Limits
+from core.rate_limits import BURST, RateLimits
 from tests.adapters.github_server import INSTALLATION, github_server, issue, respond_in_turn, respond_with
 
 SENDER = "installation:7"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-LOW = Limits(points_per_minute=60, content_per_minute=6, content_per_hour=30, refill=1.0)
+LOW = RateLimits(points_per_minute=60, content_per_minute=6, content_per_hour=30, refill=1.0)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Replicas:
     stack: AsyncExitStack
     waits: Counter[SendPriority]
 
-    def governor(self, limits: Limits = LOW) -> RateLimiter:
+    def governor(self, limits: RateLimits = LOW) -> RateLimiter:
         database = Database(self.url)
         self.stack.push_async_callback(database.close)
         return RateLimiter(
@@ -115,7 +115,7 @@ async def test_an_afternoon_of_two_replicas_stays_within_every_limit_and_keeps_t
 
 
 async def test_while_labels_wait_in_one_replica_an_agent_goes_at_once_in_the_other(replicas: Replicas) -> None:
-    one, other = (replicas.governor(Limits()) for _ in range(2))
+    one, other = (replicas.governor(RateLimits()) for _ in range(2))
     for _ in range(5):
         await writes(one, SendPriority.LABELS, content=False)
     for seconds in range(1, 26):
@@ -131,7 +131,7 @@ async def test_while_labels_wait_in_one_replica_an_agent_goes_at_once_in_the_oth
 async def test_a_reserved_write_goes_without_asking_again_and_what_is_not_used_is_given_back(
     replicas: Replicas,
 ) -> None:
-    limits = Limits(content_per_minute=2, refill=0.0)
+    limits = RateLimits(content_per_minute=2, refill=0.0)
     one, other = replicas.governor(limits), replicas.governor(limits)
     passage, unused = RateLimitContext(SendPriority.ANSWER), RateLimitContext(SendPriority.ANSWER)
     await one.reserve(SENDER, passage, content=True)
@@ -150,12 +150,12 @@ async def test_a_reserved_write_goes_without_asking_again_and_what_is_not_used_i
 async def test_a_reservation_that_turns_out_to_be_no_content_or_comes_too_late_leaves_its_share(
     replicas: Replicas,
 ) -> None:
-    governor = replicas.governor(Limits(content_per_minute=1, refill=0.0))
+    governor = replicas.governor(RateLimits(content_per_minute=1, refill=0.0))
     plain, late = RateLimitContext(), RateLimitContext()
     await governor.reserve(SENDER, plain, content=True)
     await governor.acquire(SENDER, plain, "core", is_write=True, content=False)
     await governor.reserve(SENDER, late, content=True)
-    replicas.clock.at += timedelta(seconds=HOLD + 1)
+    replicas.clock.at += timedelta(seconds=RESERVATION_SECONDS + 1)
     await governor.acquire(SENDER, late, "core", is_write=True, content=True)
     assert late.reserved_write is None
     with pytest.raises(RateLimitWait):
@@ -163,7 +163,7 @@ async def test_a_reservation_that_turns_out_to_be_no_content_or_comes_too_late_l
 
 
 async def test_nothing_is_read_for_a_write_that_has_to_wait(replicas: Replicas) -> None:
-    async with github_server(gate=replicas.governor(Limits(content_per_minute=1))) as (server, client):
+    async with github_server(gate=replicas.governor(RateLimits(content_per_minute=1))) as (server, client):
         server.handler = respond_with(issue())
         installation = client.installation(INSTALLATION, RateLimitContext())
         async with installation.reserved_write(content=True):
@@ -190,7 +190,7 @@ async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Repli
         with contextlib.suppress(RateLimitWait):
             await reads((one, other)[turn % 2])
             sent += 1
-    assert limits.points <= sent <= limits.points_per_minute
+    assert limits.usable_points <= sent <= limits.points_per_minute
     replicas.clock.at += timedelta(seconds=75)
     await reads(other)
 
@@ -238,7 +238,7 @@ async def test_what_answers_tell_is_kept_for_all_and_senseless_numbers_are_not(r
 
 
 async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replicas) -> None:
-    governor = replicas.governor(Limits())
+    governor = replicas.governor(RateLimits())
     async with github_server(gate=governor) as (server, client):
         server.handler = respond_with(status=204)
         installation = client.installation(INSTALLATION, RateLimitContext(SendPriority.LABELS))
@@ -256,7 +256,7 @@ async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replica
 
 
 async def test_who_answers_someone_waits_in_place_for_the_next_slot(replicas: Replicas) -> None:
-    governor = replicas.governor(Limits())
+    governor = replicas.governor(RateLimits())
     for _ in range(BURST):
         await writes(governor, SendPriority.AGENT, content=False)
     assert replicas.clock.at == START

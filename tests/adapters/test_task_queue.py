@@ -11,8 +11,8 @@ from sqlalchemy import event, func, select, text
 
 from adapters.database import agents, attempts, dependency_graph, store, task_queue
 from adapters.database import tables as t
-from core.assignment.queue import dependents_depth, order
-from core.assignment.stats import LATEST, WINDOW, AttemptRecord
+from core.assignment.queue import dependents_depth, sort_queue
+from core.assignment.stats import MAX_ATTEMPTS, WINDOW, AttemptRecord
 from core.task.dependencies import Dependency
 from core.task.model import Flag, Lease, Plan, Priority, Role, Status, Task
 from tests.adapters.conftest import REPOSITORY
@@ -46,7 +46,7 @@ async def test_the_head_is_in_the_order_of_the_queue(connection: Any) -> None:
     for n, on in needs.items():
         await dependency_graph.save_dependencies(connection, REPOSITORY, n, {f"#{m}": Dependency(False) for m in on})
         await task_queue.update_depths(connection, REPOSITORY, [n])
-    expected = [one.number for one in order(tasks, dependents_depth(needs))]
+    expected = [one.number for one in sort_queue(tasks, dependents_depth(needs))]
     assert await numbers(connection) == expected
     assert await numbers(connection, limit=5, passed=set(expected[:3])) == expected[3:8]
 
@@ -62,9 +62,9 @@ async def test_only_what_can_be_handed_out_is_in_the_line(connection: Any) -> No
     await save(
         connection,
         task(1),
-        task(2, waits_for=("#1",)),
+        task(2, open_dependencies=("#1",)),
         task(3, flags={Flag.PARKED: "the queue is full"}),
-        task(4, withdrawn=True),
+        task(4, untracked=True),
         task(5, status=Status.PENDING),
         task(6, status=Status.DONE),
     )
@@ -74,9 +74,9 @@ async def test_only_what_can_be_handed_out_is_in_the_line(connection: Any) -> No
 async def test_only_what_one_of_the_free_agents_can_do_is_read(connection: Any) -> None:
     await save(
         connection,
-        task(1, required=("cobol",)),
-        task(2, required=("python", "docs")),
-        task(3, required=("python",)),
+        task(1, required_capabilities=("cobol",)),
+        task(2, required_capabilities=("python", "docs")),
+        task(3, required_capabilities=("python",)),
         task(4),
     )
     assert await numbers(connection, {"python"}) == [3, 4]
@@ -89,10 +89,10 @@ async def test_planners_read_what_has_no_plan_and_reviewers_what_is_in_review(co
     plan = Plan("First this, then that.", "sage", 1, NOW)
     await save(
         connection,
-        task(1, required=("cobol",)),
-        task(2, required=("cobol",), plan=plan),
+        task(1, required_capabilities=("cobol",)),
+        task(2, required_capabilities=("cobol",), plan=plan),
         task(3, status=Status.REVIEW),
-        task(4, status=Status.REVIEW, review=Lease("critic", 2, "task/4-2", NOW)),
+        task(4, status=Status.REVIEW, review_lease=Lease("critic", 2, "task/4-2", NOW)),
     )
 
     async def read(**wanted: bool) -> list[int]:
@@ -174,17 +174,17 @@ async def test_the_windows_roll(connection: Any) -> None:
     old = row(
         999, started_at=NOW - WINDOW - timedelta(seconds=1), ended_at=NOW, outcome="failed", counts_against_agent=True
     )
-    many = [row(n, started_at=NOW + timedelta(minutes=n)) for n in range(1, LATEST + 11)]
+    many = [row(n, started_at=NOW + timedelta(minutes=n)) for n in range(1, MAX_ATTEMPTS + 11)]
     other = row(500, agent="claude", ended_at=NOW, outcome="delivered", capabilities=("docs",))
     await attempts.save(connection, REPOSITORY, [old, *many, other])
     await attempts.save(connection, REPOSITORY + 1, [row(1, agent="claude")])
     found = await attempts.list_recent(connection, REPOSITORY, NOW, "codex")
-    assert [r.task for r in found] == list(range(LATEST + 10, 10, -1))
-    assert {name: m.done for name, m in (await attempts.agent_stats(connection, REPOSITORY, NOW)).items()} == {
+    assert [r.task for r in found] == list(range(MAX_ATTEMPTS + 10, 10, -1))
+    assert {name: m.merged for name, m in (await attempts.agent_stats(connection, REPOSITORY, NOW)).items()} == {
         "claude": 1,
         "codex": 0,
     }
-    assert {k: m.done for k, m in (await attempts.team_stats(connection, REPOSITORY, NOW))["claude"].items()} == {
+    assert {k: m.merged for k, m in (await attempts.team_stats(connection, REPOSITORY, NOW))["claude"].items()} == {
         "": 1,
         "docs": 1,
     }
@@ -196,7 +196,7 @@ async def test_the_windows_roll(connection: Any) -> None:
     assert await attempts.prune(connection, NOW) == 1 + 10, "too old, or behind the latest"
     assert await attempts.list_recent(connection, REPOSITORY, NOW, "codex") == found
     assert await attempts.prune(connection, NOW) == 0
-    assert (await connection.execute(select(func.count()).select_from(t.attempts))).scalar_one() == LATEST + 2
+    assert (await connection.execute(select(func.count()).select_from(t.attempts))).scalar_one() == MAX_ATTEMPTS + 2
 
 
 async def test_a_change_without_dependencies_renews_no_other_row(connection: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.agents.workflow_check import listens, problems_of_dispatch, problems_with_bots
+from adapters.agents.workflow_check import bot_problems, dispatch_problems, listens_to_event
 
 PATH = ".github/workflows/agent.yml"
 OURS = (Path(__file__).parents[2] / PATH).read_text()
@@ -20,10 +20,10 @@ def step(uses: str, **inputs: str) -> str:
 
 
 def test_the_workflow_that_we_give_has_everything() -> None:
-    assert problems_of_dispatch(OURS, PATH) == []
-    assert problems_with_bots(OURS, PATH, BOT) == []
-    assert listens(OURS, PATH, "agent-task")
-    assert not listens(OURS, PATH, "other")
+    assert dispatch_problems(OURS, PATH) == []
+    assert bot_problems(OURS, PATH, BOT) == []
+    assert listens_to_event(OURS, PATH, "agent-task")
+    assert not listens_to_event(OURS, PATH, "other")
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_the_workflow_that_we_give_has_everything() -> None:
     ],
 )
 def test_what_a_dispatch_needs(text: str, complaint: str) -> None:
-    [problem] = problems_of_dispatch(text, PATH)
+    [problem] = dispatch_problems(text, PATH)
     assert complaint in problem
     assert problem.startswith(f"`{PATH}` ")
 
 
 def test_every_way_to_write_triggers_is_read() -> None:
-    assert problems_of_dispatch(f"on: {{workflow_dispatch: {{inputs: {INPUTS}}}}}", PATH) == []
+    assert dispatch_problems(f"on: {{workflow_dispatch: {{inputs: {INPUTS}}}}}", PATH) == []
     for text in (
         "on: repository_dispatch",
         "on: [push, repository_dispatch]",
@@ -53,9 +53,9 @@ def test_every_way_to_write_triggers_is_read() -> None:
         "on: {repository_dispatch: {types: [x, agent-task]}}",
         "on:\n  repository_dispatch:\n",
     ):
-        assert listens(text, PATH, "agent-task"), text
+        assert listens_to_event(text, PATH, "agent-task"), text
     for text in ("on: push", "on: {repository_dispatch: {types: [x]}}", "on: [", ""):
-        assert not listens(text, PATH, "agent-task"), text
+        assert not listens_to_event(text, PATH, "agent-task"), text
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_every_way_to_write_triggers_is_read() -> None:
 )
 def test_actions_that_work_for_no_bot(uses: str, key: str) -> None:
     told = f"`{uses.partition('@')[0]}` in `{PATH}` ignores bots that it does not list: add `{key}: {BOT}`."
-    assert problems_with_bots(step(uses), PATH, BOT) == [told]
-    assert problems_with_bots(step(uses, **{key: "other[bot], third"}), PATH, BOT) == [told]
+    assert bot_problems(step(uses), PATH, BOT) == [told]
+    assert bot_problems(step(uses, **{key: "other[bot], third"}), PATH, BOT) == [told]
     for fine in (BOT, "mcp-orchestrator", "other, MCP-Orchestrator[bot]", '"*"', "${{ vars.BOT }}"):
-        assert problems_with_bots(step(uses, **{key: fine}), PATH, BOT) == [], fine
+        assert bot_problems(step(uses, **{key: fine}), PATH, BOT) == [], fine
 
 
 def test_other_steps_are_ignored() -> None:
-    assert problems_with_bots(step("actions/checkout@v4"), PATH, BOT) == []
-    assert problems_with_bots("jobs: [1, {steps: 3}]", PATH, BOT) == []
-    assert problems_with_bots("jobs: {a: {steps: [x, {run: y}]}}", PATH, BOT) == []
-    assert problems_with_bots("on: [", PATH, BOT) == []
+    assert bot_problems(step("actions/checkout@v4"), PATH, BOT) == []
+    assert bot_problems("jobs: [1, {steps: 3}]", PATH, BOT) == []
+    assert bot_problems("jobs: {a: {steps: [x, {run: y}]}}", PATH, BOT) == []
+    assert bot_problems("on: [", PATH, BOT) == []

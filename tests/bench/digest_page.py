@@ -12,7 +12,7 @@ from adapters.database import store
 from adapters.database import tables as t
 from core.effects.base import UpsertDigest
 from core.task.model import Status, Task
-from sandbox.http.rate_limits import WRITES, RateLimits
+from sandbox.http.rate_limits import WRITES, RateLimitSettings
 from sandbox.state.requests import RequestRecord
 from tests.bench.environment import TIMEOUT_SECONDS, Environment, open_environment
 from tests.bench.figure import Figure
@@ -66,7 +66,7 @@ def _task(template_task: Task, number: int, repository_id: int) -> Task:
         issue_id=number,
         title=f"Task {number} with a title of the usual length",
         status=_STATUSES[number % len(_STATUSES)],
-        waits_for=waits_for,
+        open_dependencies=waits_for,
     )
 
 
@@ -76,14 +76,14 @@ def _write_requests(requests: list[RequestRecord]) -> list[RequestRecord]:
 
 def _count_points(requests: list[RequestRecord]) -> int:
     """As GitHub counts them against the limit of a minute."""
-    limits, writes = RateLimits(), len(_write_requests(requests))
+    limits, writes = RateLimitSettings(), len(_write_requests(requests))
     return writes * limits.write_points + (len(requests) - writes) * limits.read_points
 
 
 async def _draw_digest(environment: Environment) -> list[RequestRecord]:
     """Have it drawn, and give what was asked of GitHub for it; tokens are not counted."""
     earlier_count = len(environment.hub.requests)
-    async with environment.bot.work.on(environment.shop.id) as unit:
+    async with environment.bot.work.begin(environment.shop.id) as unit:
         await unit.session.enqueue_effects(0, UpsertDigest())
     await _wait_until_idle(environment)
     return [

@@ -25,9 +25,9 @@ from core.assignment.rules import AssignmentPass
 from core.assignment.stats import quantile
 from core.decide.issues import text_digest
 from core.signals.base import CommandReceived
-from core.task.labels import labels_for, labels_of
+from core.task.labels import labels_for_repository, labels_of
 from core.task.model import Task
-from sandbox import RateLimits, Sandbox
+from sandbox import RateLimitSettings, Sandbox
 from sandbox.actors.agents import AgentWork, ScriptedAgent
 from sandbox.actors.people import Person
 from sandbox.services.labels import add_label
@@ -37,7 +37,9 @@ from tests.builders import ALICE, NOW, Story, agent
 from tests.scenarios.shop import CONFIG_PATH, FILES, body
 
 ROOT = Path(__file__).parents[2]
-LIMITS = RateLimits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
+LIMITS = RateLimitSettings(
+    requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6
+)
 TIMEOUT_SECONDS = 120.0  # seconds until something that should happen counts as not happening
 
 
@@ -82,7 +84,7 @@ async def open_environment(
         organisation, alice = hub.organisation("acme"), hub.user("alice")
         shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files={**FILES, CONFIG_PATH: text}))
         hub.grant(shop, alice, "maintain")
-        for label in map(label_definition, labels_for(parse_repository_config(text))):
+        for label in map(label_definition, labels_for_repository(parse_repository_config(text))):
             add_label(hub, shop, label.name, label.colour, label.description)
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
         app = hub.register_app(
@@ -150,7 +152,7 @@ def _make_waiting_task(environment: Environment, capability: str) -> Task:
         number=number,
         issue_id=issue.id,
         title=title,
-        required=(capability,),
+        required_capabilities=(capability,),
         fingerprint=f"waiting-{number}",
         text_digest=text_digest(title, text),
         created_at=filed_at,
@@ -273,8 +275,8 @@ async def one_change(queued_count: int = 10_000, runs: int = 15) -> Figure:
         change_seconds, pass_seconds = [], []
         for index in range(runs):
             started_at = perf_counter()
-            async with environment.bot.work.on(environment.shop.id) as unit:
-                changed = await unit.session.task(first_number + index)
+            async with environment.bot.work.begin(environment.shop.id) as unit:
+                changed = await unit.session.load_task(first_number + index)
                 assert changed
                 await unit.apply(changed.number, _priority_command(changed))
             change_seconds.append(perf_counter() - started_at)

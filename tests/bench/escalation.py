@@ -100,7 +100,7 @@ async def measure_worst_delivery(count: int) -> Figure:
         started_at, received_at = perf_counter(), environment.bot.clock.now()
         for number in numbers:
             signal = CommandReceived(number, "escalate", "The server is down.", ALICE, "write", f"bench:{number}")
-            async with environment.bot.work.on(environment.shop.id, received_at) as unit:
+            async with environment.bot.work.begin(environment.shop.id, received_at) as unit:
                 await unit.apply(number, signal)
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while min(len(receivers.webhook_times), len(receivers.mail_times)) < count:
@@ -139,7 +139,7 @@ async def _save_waiting_tasks(environment: Environment, numbers: list[int]) -> N
                 number=number,
                 issue_id=number,
                 title=f"Task {number}",
-                waits_for=("#99999",),
+                open_dependencies=("#99999",),
                 fingerprint=f"bench-{number}",
             )
             await store.save_task(connection, task, environment.bot.clock.now())

@@ -5,25 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.git import Git
-from core.forecast.model import COUNTS_FROM
-from engine.forecast_backtest import replay
+from core.forecast.model import MIN_LIKELY_WEIGHT
+from engine.forecast_backtest import run_backtest
 from tests.bench.figure import Figure
 
 
 async def forecast_figures(repository: Path, limit: int) -> list[Figure]:
     """Precision and recall over the latest `limit` merges of a repository (its git directory)."""
-    score = (await replay(Git(), repository, limit)).score
-    counted_branches = score.counted
+    score = (await run_backtest(Git(), repository, limit)).score
+    counted_branches = score.scored_branches
     details = {
         "branches": len(counted_branches),
-        "counts_from": COUNTS_FROM,
-        "foreseen": sum(branch.foreseen for branch in counted_branches),
+        "counts_from": MIN_LIKELY_WEIGHT,
+        "foreseen": sum(branch.predicted for branch in counted_branches),
         "changed": sum(branch.changed for branch in counted_branches),
-        "right": sum(branch.right for branch in counted_branches),
+        "right": sum(branch.correct for branch in counted_branches),
     }
     new_file_details = {
-        "of_files_that_were_there": round(score.recall_of_old or 0.0, 3),
-        "new_files": sum(branch.new for branch in counted_branches),
+        "of_files_that_were_there": round(score.recall_existing or 0.0, 3),
+        "new_files": sum(branch.created for branch in counted_branches),
     }
     return [
         Figure("forecast_precision", score.precision or 0.0, "of foreseen files", None, details=details),

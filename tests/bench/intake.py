@@ -28,7 +28,7 @@ from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 from bot.logs import configure_logs
 from core.assignment.stats import quantile
-from sandbox import RateLimits, Sandbox
+from sandbox import RateLimitSettings, Sandbox
 from tests.bench.deliveries import SECRET, Load, LoadResult, Origin, delivery_requests
 from tests.bench.figure import Figure
 from tests.bench.writes import writes
@@ -39,7 +39,9 @@ ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
 ROUNDS = 3
 REPOSITORY_ID = 77  # a repository that only the database knows: the reconciler does not compare its 10,000 tasks
-LIMITS = RateLimits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
+LIMITS = RateLimitSettings(
+    requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6
+)
 _PENDING_JOBS = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 
 

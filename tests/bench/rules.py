@@ -22,7 +22,7 @@ def queue(length: int) -> list[Task]:
     """So many waiting tasks of all priorities, with various needs."""
     template_task = Story().file_ready_task().task
     variants = [
-        replace(template_task, required=capabilities)
+        replace(template_task, required_capabilities=capabilities)
         for capabilities in (*((skill,) for skill in SKILLS), ("tests",), ())
     ]
     return [
@@ -76,7 +76,7 @@ def balance(tasks: int = 2_000, agents: int = 10, max_tasks: int = 3, seed: int 
         return AssignmentPass(candidates, Scoring(), NOW).choose(template_task).agent or ""
 
     def choose_at_random(candidates: list[Agent]) -> str:
-        return rng.choice([candidate for candidate in candidates if candidate.holding < candidate.max_tasks]).name
+        return rng.choice([candidate for candidate in candidates if candidate.active_tasks < candidate.max_tasks]).name
 
     figures = []
     for name, choose in (("balance_spread", choose_by_score), ("balance_spread_by_chance", choose_at_random)):
@@ -106,14 +106,16 @@ def _simulate_stream(
         clock += rng.expovariate(1.0)
         while running and running[0][0] <= clock:
             _, name = running.popleft()
-            agents_by_name[name] = replace(agents_by_name[name], holding=agents_by_name[name].holding - 1)
-        if all(member.holding >= member.max_tasks for member in agents_by_name.values()):
+            agents_by_name[name] = replace(agents_by_name[name], active_tasks=agents_by_name[name].active_tasks - 1)
+        if all(member.active_tasks >= member.max_tasks for member in agents_by_name.values()):
             clock, name = running.popleft()
-            agents_by_name[name] = replace(agents_by_name[name], holding=agents_by_name[name].holding - 1)
+            agents_by_name[name] = replace(agents_by_name[name], active_tasks=agents_by_name[name].active_tasks - 1)
         chosen = agents_by_name[choose(list(agents_by_name.values()))]
-        agents_by_name[chosen.name] = replace(chosen, holding=chosen.holding + 1, assigned=chosen.assigned + 1)
+        agents_by_name[chosen.name] = replace(
+            chosen, active_tasks=chosen.active_tasks + 1, total_assigned=chosen.total_assigned + 1
+        )
         running.append((clock + task_seconds, chosen.name))
-        held_counts = [member.holding for member in agents_by_name.values()]
+        held_counts = [member.active_tasks for member in agents_by_name.values()]
         max_spread = max(max_spread, max(held_counts) - min(held_counts))
-    totals = Counter({member.name: member.assigned for member in agents_by_name.values()}).values()
+    totals = Counter({member.name: member.total_assigned for member in agents_by_name.values()}).values()
     return max_spread, max(totals) - min(totals)

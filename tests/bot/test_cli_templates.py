@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from bot.cli.main import app
 from config.problems import ConfigError, Problem
 from config.task_templates import built_in_templates, parse_template
-from core.intake.templates import markdown
+from core.intake.templates import render_template
 from tools.docs.templates import EXAMPLE, templates_page
 
 
@@ -33,7 +33,7 @@ def test_as_json_they_are_whole() -> None:
 
 
 def test_one_is_printed_as_the_body_of_an_issue() -> None:
-    assert run("template", "payment") == (0, markdown(built_in_templates()["payment"]), "")
+    assert run("template", "payment") == (0, render_template(built_in_templates()["payment"]), "")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from bot.demo.form import FormError, IssueForm
 from bot.demo.scenario import DEMO_TASKS, SCENARIO, DemoTask
 from bot.demo.solutions import Insertion
 from config.repository import CONFIG_PATH, parse_repository_config
-from core.intake.parser import parse
+from core.intake.parser import parse_issue
 
 FORM = IssueForm.parse(demo_files.shop_files()[demo_files.FORM])
 
@@ -19,7 +19,7 @@ def test_answers_stand_below_their_labels() -> None:
     assert body.startswith("### Goal\n\nSo be it.\n\n### Acceptance criteria\n\n- [ ]\n\n")
     assert "### Priority\n\nP2\n\n" in body
     assert body.endswith("### Estimate\n\n_No response_\n")
-    intake = parse(body)
+    intake = parse_issue(body)
     assert (intake.goal, intake.required, [d.number for d in intake.dependencies]) == ("So be it.", ("python",), [3])
     assert intake.criteria == ()
     assert FORM.labels == ("task",)

@@ -20,8 +20,8 @@ from tests.bot.demo_pieces import START, lease, pull, snapshot, task
 MOMENT = snapshot(
     task(1, "Add voucher codes", Status.DONE, pull=pull(9, merged=True)),
     task(2, "Take a voucher", Status.IN_PROGRESS, lease=lease("codex", 2, 2), attempt=2),
-    task(3, "Show the voucher", Status.READY, waits_for=("#2",)),
-    task(4, "Never oversell", Status.PENDING, missing=("It has no acceptance criteria: add a heading.",)),
+    task(3, "Show the voucher", Status.READY, open_dependencies=("#2",)),
+    task(4, "Never oversell", Status.PENDING, readiness_problems=("It has no acceptance criteria: add a heading.",)),
     audit_lines=(
         AuditLine(1.0, "@alice filed #1 Add voucher codes", "person"),
         AuditLine(9.5, "#2 returns to the queue with feedback: CI failed: test", "bad"),
@@ -116,8 +116,8 @@ def test_review_has_stages(pull_request: object, expected: str) -> None:
 
 def test_a_story_is_over_when_nothing_can_move() -> None:
     failed = task(1, "A", Status.FAILED)
-    behind = task(2, "B", Status.READY, waits_for=("#1",))
-    far_behind = task(3, "C", Status.READY, waits_for=("#2",))
+    behind = task(2, "B", Status.READY, open_dependencies=("#1",))
+    far_behind = task(3, "C", Status.READY, open_dependencies=("#2",))
     assert snapshot(failed, behind, far_behind).is_finished
     assert not snapshot(failed, behind, far_behind, expected=4).is_finished
     assert not snapshot(failed, task(2, "B", Status.READY)).is_finished

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.cli.main import app
-from core.forecast.evaluation import Score, judged
+from core.forecast.evaluation import ForecastScore, evaluate_forecast
 from core.forecast.model import Forecast, PredictedFile
 from tests.adapters.git_repositories import WorkTree
 
@@ -92,11 +92,11 @@ def test_what_cannot_be_replayed_says_why(work: WorkTree, tmp_path: Path) -> Non
 
 def test_shares_and_what_is_left_out() -> None:
     likely = Forecast((PredictedFile("a", 0.9, ""), PredictedFile("b", 0.3, ""), PredictedFile("c", 0.29, "")))
-    one = judged("t", likely, ["a", "c", "new"], {"a", "b", "c"})
-    assert (one.foreseen, one.changed, one.right, one.new) == (2, 3, 1, 1)
-    wide = judged("w", likely, [str(n) for n in range(51)], ())
-    score = Score((one, wide))
-    assert score.counted == (one,)
-    assert (score.precision, score.recall, score.recall_of_old) == (1 / 2, 1 / 3, 1 / 2)
-    assert Score(()).precision is None
-    assert Score((judged("n", Forecast(), ["a"], ()),)).precision is None
+    one = evaluate_forecast("t", likely, ["a", "c", "new"], {"a", "b", "c"})
+    assert (one.predicted, one.changed, one.correct, one.created) == (2, 3, 1, 1)
+    wide = evaluate_forecast("w", likely, [str(n) for n in range(51)], ())
+    score = ForecastScore((one, wide))
+    assert score.scored_branches == (one,)
+    assert (score.precision, score.recall, score.recall_existing) == (1 / 2, 1 / 3, 1 / 2)
+    assert ForecastScore(()).precision is None
+    assert ForecastScore((evaluate_forecast("n", Forecast(), ["a"], ()),)).precision is None

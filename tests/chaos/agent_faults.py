@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actors.agents import AgentWork, Crashes, RandomOutput, Stalls, WritesFiles
 from sandbox.state.models import WorkflowRun
 
@@ -46,14 +46,16 @@ class RandomAgent:
             await WritesFiles(files)(work)
 
 
-def random_ci(seed: int) -> Callable[[WorkflowRun], Conclusion | None]:
+def random_ci(seed: int) -> Callable[[WorkflowRun], ScriptedResult | None]:
     """How CI ends: one in ten heads is red."""
 
-    def choose_conclusion(run: WorkflowRun) -> Conclusion | None:
+    def choose_conclusion(run: WorkflowRun) -> ScriptedResult | None:
         if run.event in ("repository_dispatch", "workflow_dispatch"):
             return None
         rng = Random(f"{seed}:{run.head_sha}")
         seconds = rng.uniform(5, 60)
-        return Conclusion.success(seconds=seconds) if rng.random() >= 0.1 else Conclusion.failure(seconds=seconds)
+        return (
+            ScriptedResult.success(seconds=seconds) if rng.random() >= 0.1 else ScriptedResult.failure(seconds=seconds)
+        )
 
     return choose_conclusion

@@ -116,7 +116,7 @@ async def _check_repository(
 
 
 def _check_task(storm: ChaosRun, issue: Issue, task: Task, is_escalated: bool) -> Iterator[str]:
-    is_waiting = task.status is Status.READY and task.waits_for and storm.is_hopeless(issue)
+    is_waiting = task.status is Status.READY and task.open_dependencies and storm.is_hopeless(issue)
     if task.status not in (Status.DONE, Status.FAILED) and not is_waiting:
         yield f"is {task.status}"
     comments = [comment.body for comment in issue.comments if comment.user is storm.app.bot]
@@ -153,7 +153,7 @@ def _count_dispatches(storm: ChaosRun, repository: Repository) -> Counter[tuple[
     """How often each attempt was really handed to an agent, as the agents' side has it."""
     counts: Counter[tuple[int, int]] = Counter()
     for agent in storm.hub.agents.values():
-        counts.update((work.task, work.attempt) for work in agent.works if work.repository is repository)
+        counts.update((work.task, work.attempt) for work in agent.work_items if work.repository is repository)
     for service_agent in storm.services.agents.values():
         for session in service_agent.sessions:
             if session.repository is repository:

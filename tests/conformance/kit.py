@@ -25,7 +25,7 @@ import pytest
 from adapters.agents import AgentAdapter, CannotStart, RepositoryContext, Unavailable
 from adapters.github.errors import GitHubError
 from config.agent_kinds import AgentBase
-from core.assignment.session_output import answer
+from core.assignment.session_output import parse_session_output
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen, PlanDelivered, ReviewDelivered
 from core.task.model import Role, SessionState
@@ -105,7 +105,7 @@ class Stage(Protocol):
 async def start_attempt(stage: Stage, attempt: int = 1, *, is_retry: bool = False) -> str | None:
     """Start the attempt; gives the session."""
     effect = stage.start_effect(attempt)
-    return (await stage.adapter.start(stage.repository_context, stage.spec, effect, again=is_retry)).session
+    return (await stage.adapter.start(stage.repository_context, stage.spec, effect, is_retry=is_retry)).session
 
 
 async def poll_attempt(
@@ -129,7 +129,7 @@ async def send_message(stage: Stage, session: str | None = None, attempt: int = 
     """Tell the agent something while it works."""
     effect = stage.start_effect(attempt)
     message_effect = MessageAgent(effect.number, attempt, effect.agent, session, effect.since, "review:1", "Faster!")
-    return await stage.adapter.steer(stage.repository_context, stage.spec, message_effect)
+    return await stage.adapter.send_message(stage.repository_context, stage.spec, message_effect)
 
 
 def assert_no_secret(stage: Stage, error: BaseException) -> None:
@@ -156,7 +156,7 @@ class AnyAdapter:
 
     async def test_an_agent_of_another_kind_is_refused_in_words(self, stage: Stage) -> None:
         with pytest.raises(CannotStart, match=type(stage.other_spec).__name__):
-            await stage.adapter.start(stage.repository_context, stage.other_spec, stage.start_effect(), again=False)
+            await stage.adapter.start(stage.repository_context, stage.other_spec, stage.start_effect(), is_retry=False)
         assert await stage.started_count() == 0
 
     async def test_a_run_that_never_started_reports_nothing(self, stage: Stage) -> None:
@@ -230,7 +230,7 @@ class SeesEnds:
         for known_session in (session, None):
             seen_state = await poll_attempt(stage, known_session)
             assert seen_state is not None
-            assert (seen_state.state, seen_state.pull) == (end_state, None)
+            assert (seen_state.state, seen_state.pull_number) == (end_state, None)
             assert end_state is SessionState.DELIVERED or seen_state.detail, "a failure needs words"
 
 
@@ -246,7 +246,7 @@ class IsHeard:
         await stage.end_work(SessionState.DELIVERED)
         seen_state = await poll_attempt(stage, session, role=Role.REVIEW)
         assert seen_state is not None
-        assert answer(seen_state.words, Role.REVIEW, 1) == ReviewDelivered(1, False, "Not yet.")
+        assert parse_session_output(seen_state.output, Role.REVIEW, 1) == ReviewDelivered(1, False, "Not yet.")
 
     async def test_a_plan_of_several_lines_is_whole(self, stage: Stage) -> None:
         session = await start_attempt(stage)
@@ -256,7 +256,9 @@ class IsHeard:
         for known_session in (session, None):
             seen_state = await poll_attempt(stage, known_session, role=Role.PLAN)
             assert seen_state is not None
-            assert answer(seen_state.words, Role.PLAN, 1) == PlanDelivered(1, "First this.\n\nThen that.")
+            assert parse_session_output(seen_state.output, Role.PLAN, 1) == PlanDelivered(
+                1, "First this.\n\nThen that."
+            )
 
     async def test_of_who_implements_and_who_says_nothing_there_are_none(self, stage: Stage) -> None:
         session = await start_attempt(stage)
@@ -264,11 +266,11 @@ class IsHeard:
         await stage.end_work(SessionState.DELIVERED)
         seen_state = await poll_attempt(stage, session, role=Role.PLAN)
         assert seen_state is not None
-        assert seen_state.words == ""
+        assert seen_state.output == ""
         stage.add_message("/review approve")
         seen_state = await poll_attempt(stage, session)
         assert seen_state is not None
-        assert seen_state.words == ""
+        assert seen_state.output == ""
 
 
 class BeginsLate:
@@ -310,7 +312,7 @@ class IsLimited:
             stage.fail_next_start(answer_kind)
             with pytest.raises(Unavailable) as failure:
                 await start_attempt(stage)
-            assert failure.value.until == until
+            assert failure.value.retry_at == until
             assert_no_secret(stage, failure.value)
         assert await stage.started_count() == 0
         await start_attempt(stage)
@@ -328,6 +330,6 @@ class NeedsThings:
             assert any(gap.expected_word in problem for problem in problems), (gap.expected_word, problems)
             if gap.prevents_start:
                 with pytest.raises(CannotStart, match=gap.expected_word) as failure:
-                    await stage.adapter.start(gap.repository_context, gap.spec, stage.start_effect(), again=False)
+                    await stage.adapter.start(gap.repository_context, gap.spec, stage.start_effect(), is_retry=False)
                 assert_no_secret(stage, failure.value)
         assert await stage.started_count() == 0

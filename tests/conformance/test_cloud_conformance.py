@@ -51,7 +51,7 @@ class CloudStage(HubStage):
     async def started_count(self) -> int:
         """How often it began."""
         await self.hub.wait_until_idle()
-        return len(self.agent.works)
+        return len(self.agent.work_items)
 
     async def delay_starts(self) -> None:
         """It takes its time."""
@@ -72,14 +72,14 @@ class CloudStage(HubStage):
         """There is no token of a person, or one of an App."""
         [installation] = self.hub.installations.values()
         without_person = replace(
-            self.repository_context, services=replace(self.repository_context.services, person=None)
+            self.repository_context, services=replace(self.repository_context.services, user_client=None)
         )
         spec = COPILOT if isinstance(self.spec, CopilotAgent) else BY_PERSON
         app = self.client.person(SecretStr(self.hub.create_installation_token(installation)))
         return [
             MissingSetup(without_person, spec, "GITHUB_USER_TOKEN"),
             MissingSetup(
-                replace(self.repository_context, services=replace(self.repository_context.services, person=app)),
+                replace(self.repository_context, services=replace(self.repository_context.services, user_client=app)),
                 spec,
                 "token of an App",
             ),
@@ -104,7 +104,7 @@ async def played(
             retry=NO_WAIT,
         ) as client:
             token = hub.create_token(lender)
-            site = replace(site, services=replace(site.services, person=client.person(SecretStr(token))))
+            site = replace(site, services=replace(site.services, user_client=client.person(SecretStr(token))))
             stage = CloudStage(hub, clock, shop, issue, site, adapter, spec, client=client, secrets=(token,))
             mention = spec.mention if isinstance(spec, MentionAgent) else None
             account = hub.bot(login, number=agent_id)

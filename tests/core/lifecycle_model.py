@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.assignment.queue import dependents_depth, order
-from core.assignment.rules import Agent, assign, busy, exclusions, part_of
+from core.assignment.queue import dependents_depth, sort_queue
+from core.assignment.rules import Agent, assign, busy_reason, exclusions, next_role
 from core.audit.events import EventType
-from core.conflicts.in_progress import first_overlapping, in_progress_of, stopped
+from core.conflicts.in_progress import first_overlapping, has_stopped, in_progress_of
 from core.decide import Context, Decision, decide
 from core.decide.commands.dependencies import is_finished
 from core.effects.base import CloseIssue, MergePull, StartAgent
 from core.intake.readiness import ReadinessInputs
-from core.review.definition_of_done import wants_reviewer
+from core.review.definition_of_done import needs_reviewer
 from core.signals.base import (
     Assigned,
     BlockerCleared,
@@ -76,35 +76,35 @@ class InMemoryUnitOfWork:
                     if f"#{number}" in references:
                         self.apply(dependent, DependencyChanged(number))
             is_over_now = is_finished(after) and not (before and is_finished(before))
-            if is_over_now or stopped(before, after):
+            if is_over_now or has_stopped(before, after):
                 for waiting_task in list(self.tasks.values()):
-                    if waiting_task.held and waiting_task.held.behind == f"#{number}":
+                    if waiting_task.hold and waiting_task.hold.blocker == f"#{number}":
                         self.apply(waiting_task.number, BlockerCleared(number, is_over_now))
         return decision
 
     def agents(self) -> list[Agent]:
         holders = [task.lease.agent for task in self.tasks.values() if task.lease and task.status is Status.IN_PROGRESS]
-        holders += [task.review.agent for task in self.tasks.values() if task.review]
+        holders += [task.review_lease.agent for task in self.tasks.values() if task.review_lease]
         return [
             agent(
                 name,
                 *spec.capabilities,
                 roles=frozenset(spec.roles),
-                holding=holders.count(name),
-                assigned=self.counts[name],
+                active_tasks=holders.count(name),
+                total_assigned=self.counts[name],
             )
             for name, spec in self.policy.agents.items()
         ]
 
     def assign_all(self) -> None:
         """Hand out what can be handed out; again if an agent was found for a task that waits for another."""
-        while self.has_changed and not all(busy(a) for a in self.agents()):
+        while self.has_changed and not all(busy_reason(a) for a in self.agents()):
             self.has_changed = False
             self._run_assignment_pass(self.agents())
 
     def _run_assignment_pass(self, agents: list[Agent]) -> None:
         waiting_tasks = [t for t in self.tasks.values() if self.needs_agent(t)]
-        queue = order(waiting_tasks, dependents_depth(self._graph()))
+        queue = sort_queue(waiting_tasks, dependents_depth(self._graph()))
         assigned_tasks: list[tuple[Task, str]] = []
         choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
         for task, choice in zip(queue, choices, strict=True):
@@ -117,7 +117,7 @@ class InMemoryUnitOfWork:
                 self.counts[choice.agent] += 1
                 assigned_tasks.append((task, choice.agent))
         for unassigned in (t for t in queue if self.needs_agent(self.tasks[t.number])):
-            role = part_of(unassigned, agents, self.policy.plan)
+            role = next_role(unassigned, agents, self.policy.plan)
             for task, name in assigned_tasks:
                 is_passed_over = (
                     unassigned.priority.rank < task.priority.rank and exclusions(unassigned, agents, role)[name] is None
@@ -136,13 +136,13 @@ class InMemoryUnitOfWork:
 
     def needs_agent(self, task: Task) -> bool:
         """Whether the task needs an agent: to plan or implement it, or to review its pull request."""
-        return task.in_line or (not task.withdrawn and wants_reviewer(task, "agent"))
+        return task.is_assignable or (not task.untracked and needs_reviewer(task, "agent"))
 
     def _graph(self) -> dict[int, tuple[int, ...]]:
         return {
             number: tuple(int(ref[1:]) for ref in self.dependencies.get(number, {}))
             for number, task in self.tasks.items()
-            if task.status is not Status.DONE and not task.withdrawn
+            if task.status is not Status.DONE and not task.untracked
         }
 
     def _readiness_inputs(self, number: int, signal: Signal) -> ReadinessInputs:
@@ -164,7 +164,7 @@ class InMemoryUnitOfWork:
             if other_task.number < number
             and other_task.fingerprint == fingerprint
             and other_task.is_open
-            and not other_task.withdrawn
+            and not other_task.untracked
         ]
         capabilities = frozenset(capability for spec in self.policy.agents.values() for capability in spec.capabilities)
         graph = {
@@ -182,7 +182,7 @@ class InMemoryUnitOfWork:
                 assert isinstance(signal, IssueSeen)
                 assert not signal.sender_is_us
                 assert signal.issue.open
-        if not after.withdrawn:
+        if not after.untracked:
             assert decision.deadlines is None or bool(decision.deadlines) == (after.status is not Status.DONE)
         for effect in decision.effects:
             if isinstance(effect, StartAgent):
@@ -204,14 +204,14 @@ class InMemoryUnitOfWork:
         assert effect.key not in self.started_keys, "one attempt, one start"
         self.started_keys.add(effect.key)
         assert effect.packet["goal"] in self.approved_goals, "a stranger's text never reaches an agent"
-        lease = task.lease_of(effect.attempt)
+        lease = task.find_lease(effect.attempt)
         assert lease
         assert (lease.agent, lease.role.value) == (effect.agent, effect.packet["role"])
         assert lease.role.value in self.policy.agents[effect.agent].roles
         assert lease.role is not Role.PLAN or task.plan is None, "what is planned is not planned again"
         assert task.issue_open
-        assert not task.withdrawn
-        assert not task.missing
+        assert not task.untracked
+        assert not task.readiness_problems
         for dependency in task.intake.dependencies:
             dependency_task = self.tasks.get(dependency.number)
             assert _is_finished(dependency_task) if dependency_task else self.is_closed(dependency.number), (
@@ -220,9 +220,17 @@ class InMemoryUnitOfWork:
 
 
 def _assignment_state(task: Task) -> tuple[object, ...]:
-    holders = (task.lease, task.review, wants_reviewer(task, "agent"))
-    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.held, *holders)
+    holders = (task.lease, task.review_lease, needs_reviewer(task, "agent"))
+    return (
+        task.status,
+        task.priority,
+        task.required_capabilities,
+        task.open_dependencies,
+        task.untracked,
+        task.hold,
+        *holders,
+    )
 
 
 def _is_finished(task: Task) -> bool:
-    return not task.issue_open if task.withdrawn else task.status is Status.DONE
+    return not task.issue_open if task.untracked else task.status is Status.DONE

@@ -11,17 +11,17 @@ import pytest
 import yaml
 
 from config.repository import Scoring, Timeouts
-from core.assignment.rules import choose
+from core.assignment.rules import choose_agent
 from core.assignment.stats import (
     AttemptRecord,
-    Measures,
-    by_agent,
-    by_capability,
-    lines,
-    measure,
-    merits,
-    patience,
+    AttemptStats,
+    attempt_records,
+    compute_stats,
+    group_by_agent,
+    learn_timeout,
+    performance_scores,
     quantile,
+    stats_by_capability,
 )
 from core.task.model import ChecksState, LearnedTimeout, Role
 from tests.builders import NOW, Story, agent
@@ -46,8 +46,8 @@ def failed(number: int, **changes: Any) -> AttemptRecord:
 
 class TestTheFigures:
     def test_nothing_is_said_of_whom_nothing_is_known(self) -> None:
-        assert measure([]) == Measures(0, 0, None, None, None, None, None)
-        assert measure([row()]) == Measures(0, 0, None, None, None, None, None)
+        assert compute_stats([]) == AttemptStats(0, 0, None, None, None, None, None)
+        assert compute_stats([row()]) == AttemptStats(0, 0, None, None, None, None, None)
 
     def test_errors_rework_and_first_checks(self) -> None:
         rows = [
@@ -59,17 +59,17 @@ class TestTheFigures:
             row(6, outcome="unavailable", ended_at=NOW),
             row(7, first_checks_passed=True),  # still at work
         ]
-        found = measure(rows)
-        assert (found.attempts, found.done, found.error_rate, found.rework) == (4, 2, 0.5, 2.0)
-        assert found.first_pass == 0.75
+        found = compute_stats(rows)
+        assert (found.attempts, found.merged, found.error_rate, found.rework) == (4, 2, 0.5, 2.0)
+        assert found.first_pass_rate == 0.75
 
     def test_times_are_those_from_the_hand_over_to_the_pull_request(self) -> None:
-        found = measure([done(n, minutes=n) for n in range(1, 11)])
+        found = compute_stats([done(n, minutes=n) for n in range(1, 11)])
         assert (found.median, found.p90) == (5 * MIN, 9 * MIN)
 
     def test_each_capability_has_figures_of_its_own(self) -> None:
         rows = [done(1, capabilities=("python", "docs")), failed(2, capabilities=("python",)), done(3, capabilities=())]
-        found = by_capability(rows)
+        found = stats_by_capability(rows)
         assert {name: (m.attempts, m.error_rate) for name, m in found.items()} == {"docs": (1, 0), "python": (2, 0.5)}
 
     @pytest.mark.parametrize(
@@ -82,15 +82,17 @@ class TestTheFigures:
 
 class TestTheMerit:
     def test_success_and_speed_count_half_each(self) -> None:
-        found = merits({"a": measure([done(n, 10) for n in range(8)]), "b": measure([done(1, 20), failed(2)])})
+        found = performance_scores(
+            {"a": compute_stats([done(n, 10) for n in range(8)]), "b": compute_stats([done(1, 20), failed(2)])}
+        )
         assert found == {"a": 0.5 * 9 / 10 + 0.5, "b": 0.5 * 2 / 4 + 0.25}
 
     def test_an_agent_without_deliveries_has_no_speed_and_no_zero_score(self) -> None:
-        assert merits({"a": measure([failed(1)])}) == {"a": 0.5 / 3 + 0.25}
-        assert merits({"a": measure([])}) == {"a": 0.5}, "like an unknown agent"
+        assert performance_scores({"a": compute_stats([failed(1)])}) == {"a": 0.5 / 3 + 0.25}
+        assert performance_scores({"a": compute_stats([])}) == {"a": 0.5}, "like an unknown agent"
 
     def test_a_pull_request_in_no_time_divides_by_nothing(self) -> None:
-        assert merits({"a": measure([done(1, 0)])})["a"] == pytest.approx(0.5 * 2 / 3 + 0.5)
+        assert performance_scores({"a": compute_stats([done(1, 0)])})["a"] == pytest.approx(0.5 * 2 / 3 + 0.5)
 
 
 class TestTheReplay:
@@ -102,13 +104,13 @@ class TestTheReplay:
 
     def test_the_numbers_are_those_of_the_history(self, rows: list[AttemptRecord]) -> None:
         assert len(rows) >= 100
-        found = {name: measure(own) for name, own in by_agent(rows).items()}
+        found = {name: compute_stats(own) for name, own in group_by_agent(rows).items()}
         told = {
             name: {
                 "attempts": m.attempts,
-                "done": m.done,
+                "done": m.merged,
                 "error_rate": round(m.error_rate or 0, 3),
-                "first_pass": round(m.first_pass or 0, 3),
+                "first_pass": round(m.first_pass_rate or 0, 3),
                 "rework": round(m.rework or 0, 3),
                 "median_minutes": (m.median or 0 * MIN) / MIN,
                 "p90_minutes": (m.p90 or 0 * MIN) / MIN,
@@ -119,9 +121,9 @@ class TestTheReplay:
 
     @pytest.mark.parametrize(("learned", "winner"), [(0.0, "amber"), (0.5, "blue")])
     def test_the_numbers_change_the_choice(self, rows: list[AttemptRecord], learned: float, winner: str) -> None:
-        merit = merits({name: measure(own) for name, own in by_agent(rows).items()})
-        team = [agent(name, "python", merit=merit[name], assigned=40) for name in sorted(merit)]
-        choice = choose(Story().file_ready_task().task, team, Scoring(learned=learned), NOW)
+        merit = performance_scores({name: compute_stats(own) for name, own in group_by_agent(rows).items()})
+        team = [agent(name, "python", performance=merit[name], total_assigned=40) for name in sorted(merit)]
+        choice = choose_agent(Story().file_ready_task().task, team, Scoring(learned=learned), NOW)
         assert choice.agent == winner
         parts = {c.agent: c.parts.get("learned") for c in choice.candidates}
         assert parts == {name: learned * merit[name] if learned else None for name in merit}
@@ -152,40 +154,40 @@ class TestPatience:
         return [done(n, acknowledged_at=NOW + ack * MIN, longest_silence_seconds=silence * 60) for n in range(count)]
 
     def test_it_is_learned_from_twenty_attempts_and_not_from_less(self) -> None:
-        assert patience(self.seen(19, ack=4), TIMES) is None
-        assert patience(self.seen(20, ack=4), TIMES) == LearnedTimeout(6 * MIN, TIMES.heartbeat)
-        assert patience(self.seen(20, silence=20), TIMES) == LearnedTimeout(TIMES.ack, 30 * MIN)
+        assert learn_timeout(self.seen(19, ack=4), TIMES) is None
+        assert learn_timeout(self.seen(20, ack=4), TIMES) == LearnedTimeout(6 * MIN, TIMES.heartbeat)
+        assert learn_timeout(self.seen(20, silence=20), TIMES) == LearnedTimeout(TIMES.ack, 30 * MIN)
 
     def test_the_configured_timeouts_are_the_floor(self) -> None:
-        assert patience(self.seen(50, ack=0.1, silence=0.5), TIMES) is None
+        assert learn_timeout(self.seen(50, ack=0.1, silence=0.5), TIMES) is None
 
     def test_there_is_a_ceiling(self) -> None:
-        assert patience(self.seen(50, ack=100, silence=400), TIMES) == LearnedTimeout(
+        assert learn_timeout(self.seen(50, ack=100, silence=400), TIMES) == LearnedTimeout(
             6 * TIMES.ack, 6 * TIMES.heartbeat
         )
         short = Timeouts(ack=MIN, heartbeat=5 * MIN, stall=6 * MIN, attempt=8 * MIN)
-        assert patience(self.seen(50, ack=100, silence=400), short) == LearnedTimeout(6 * MIN, 8 * MIN)
+        assert learn_timeout(self.seen(50, ack=100, silence=400), short) == LearnedTimeout(6 * MIN, 8 * MIN)
 
     def test_the_slowest_in_a_hundred_counts_and_the_slowest_of_all_does_not(self) -> None:
         rows = [*self.seen(99, ack=4), *self.seen(1, ack=11)]
-        assert patience(rows, TIMES) == LearnedTimeout(6 * MIN, TIMES.heartbeat)
+        assert learn_timeout(rows, TIMES) == LearnedTimeout(6 * MIN, TIMES.heartbeat)
 
     def test_the_silence_of_the_dead_teaches_nothing(self) -> None:
         dead = [replace(r, outcome="silent") for r in self.seen(50, ack=4, silence=20)]
-        assert patience([*dead, *self.seen(19, ack=4)], TIMES) is None
+        assert learn_timeout([*dead, *self.seen(19, ack=4)], TIMES) is None
 
 
 class TestWhatAChangeTells:
     def change(self, story: Story, step: Any) -> tuple[AttemptRecord, ...]:
         before = story.current_task
         step()
-        return lines(before, story.task, story.now)
+        return attempt_records(before, story.task, story.now)
 
     def test_an_attempt_from_its_beginning_to_its_end(self) -> None:
         story = Story().file_ready_task()
         [begun] = self.change(story, story.assign)
         since = story.now
-        assert begun == AttemptRecord(1, 1, "codex", Role.IMPLEMENT, story.task.required, since)
+        assert begun == AttemptRecord(1, 1, "codex", Role.IMPLEMENT, story.task.required_capabilities, since)
         [at_work] = self.change(story, story.start_run)
         assert at_work == replace(begun, acknowledged_at=story.now)
         acknowledged: datetime = story.now

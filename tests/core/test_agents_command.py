@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from core.assignment.agent_state import AgentRecord, HealthResult, StateChangeKind, condition
+from core.assignment.agent_state import AgentRecord, HealthResult, StateChangeKind, agent_availability
 from core.assignment.rules import Agent
 from core.audit.events import EventType
-from core.circuit_breaker import Circuit
+from core.circuit_breaker import CircuitBreaker
 from core.effects.base import AddReaction, Comment
 from tests.builders import ALICE, MALLORY, NOW, Story, agent
 
@@ -38,19 +38,19 @@ def test_what_adapters_said_is_shown_with_its_time() -> None:
         "codex": HealthResult((), NOW),
         "claude": HealthResult(("There is no `agent.yml` on `main`, @all.", "Nor a key."), NOW),
     }
-    story.run_command("/agents", author=MALLORY, role="none", probed=there)
+    story.run_command("/agents", author=MALLORY, role="none", health=there)
     assert "Problems that prevent a start, as of 2026-03-02 09:00 UTC:" in story.comment_text()
     assert "- `claude`: There is no `agent.yml` on `main`, @\u200ball. Nor a key." in story.comment_text()
     assert "- `codex`" not in story.comment_text()
     assert "is unknown" not in story.comment_text()
-    story.run_command("/agents", probed={"codex": HealthResult((), NOW)})
+    story.run_command("/agents", health={"codex": HealthResult((), NOW)})
     assert "UTC: none." in story.comment_text()
     assert "The state of the other agents is unknown" in story.comment_text()
 
 
 def test_anybody_sees_the_agents_where_no_task_is() -> None:
     story = Story()
-    story.agents = (agent("codex", holding=1), agent("claude", unavailable="offline since 09:00 | @all"))
+    story.agents = (agent("codex", active_tasks=1), agent("claude", unavailable_reason="offline since 09:00 | @all"))
     story.held_task_counts = {"codex": 1}
     assert row(story, "codex") == "| `codex` | actions | `python`, `tests` | 1 of 1 | busy | file |"
     assert "@all" not in row(story, "claude")
@@ -172,8 +172,8 @@ def test_a_drained_agent_keeps_what_it_has() -> None:
 
 def paused(record: AgentRecord, **more: Any) -> Agent:
     """`codex` as it is after a minute."""
-    told = condition(record, NOW + timedelta(minutes=1), Story().policy.timeouts, **more)
-    return agent("codex", condition=told, unavailable=None if told.takes_work else told.reason)
+    told = agent_availability(record, NOW + timedelta(minutes=1), Story().policy.timeouts, **more)
+    return agent("codex", availability=told, unavailable_reason=None if told.accepts_work else told.reason)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: 
     assert "; to end this, comment `/agents resume codex` |" in row(story, "codex")
     story.run_command("/agents resume codex")
     assert story.comment_text() == "`codex` gets tasks again."
-    assert [(news.agent, news.turn) for news in story.last_decision.agent_changes] == [
+    assert [(news.agent, news.kind) for news in story.last_decision.agent_changes] == [
         ("codex", StateChangeKind.RESUMED)
     ]
     assert [(event.type, event.actor) for event in story.last_decision.events] == [(EventType.AGENT_RESUMED, "alice")]
@@ -199,7 +199,7 @@ def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: 
 
 def test_a_service_that_is_left_alone_is_no_pause_of_the_agent() -> None:
     story = Story()
-    story.agents = (paused(AgentRecord(), circuit=Circuit("actions", 10, NOW, NOW + timedelta(minutes=2))),)
+    story.agents = (paused(AgentRecord(), breaker=CircuitBreaker("actions", 10, NOW, NOW + timedelta(minutes=2))),)
     assert "to end this" not in row(story, "codex")
     story.run_command("/agents resume codex")
     assert "there is nothing to resume. It is paused until" in refused(story)
@@ -211,7 +211,7 @@ def test_a_drained_agent_in_error_is_taken_in_with_both_at_once() -> None:
     story.agents = (paused(AgentRecord(last_failure_at=NOW, failures=2)),)
     story.run_command("/agents resume codex")
     assert story.context.team.mode("codex") is None
-    assert [news.turn for news in story.last_decision.agent_changes] == [StateChangeKind.RESUMED]
+    assert [news.kind for news in story.last_decision.agent_changes] == [StateChangeKind.RESUMED]
 
 
 def test_a_removed_agent_takes_no_part_but_is_known() -> None:

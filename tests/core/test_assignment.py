@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.repository import Scoring
-from core.assignment.queue import order
+from core.assignment.queue import sort_queue
 from core.assignment.rules import (
     Agent,
     assign,
-    choose,
+    choose_agent,
     exclusions,
-    failed_before,
     missing_requirement,
-    preferred_match,
+    preference_match,
+    repeated_failure,
     score,
 )
 from core.task.model import Attempt, Priority, Task
@@ -32,7 +32,9 @@ EVEN = Scoring()
 def task(number: int = 1, priority: str = "P2", *needs: str, preferred: tuple[str, ...] = (), **changes: Any) -> Task:
     known = Story().file_ready_task().task
     intake = replace(known.intake, preferred=preferred)
-    return replace(known, number=number, priority=Priority(priority), required=needs, intake=intake, **changes)
+    return replace(
+        known, number=number, priority=Priority(priority), required_capabilities=needs, intake=intake, **changes
+    )
 
 
 def attempt(number: int, who: str, outcome: str = "failed", *, blamed: bool = True) -> Attempt:
@@ -40,7 +42,7 @@ def attempt(number: int, who: str, outcome: str = "failed", *, blamed: bool = Tr
 
 
 def chosen(task: Task, *agents: Agent, rules: Scoring = EVEN) -> str | None:
-    return choose(task, agents, rules, NOW).agent
+    return choose_agent(task, agents, rules, NOW).agent
 
 
 class TestWhoMayHaveIt:
@@ -54,7 +56,7 @@ class TestWhoMayHaveIt:
         assert missing_requirement(task(), agent("critic", roles=frozenset({"review", "plan"}))) == "does not implement"
 
     def test_an_agent_at_its_limit_and_one_that_cannot_start_are_left_out_with_the_reason(self) -> None:
-        agents = [agent("a", max_tasks=2, holding=2), agent("b", unavailable="is draining"), agent("c")]
+        agents = [agent("a", max_tasks=2, active_tasks=2), agent("b", unavailable_reason="is draining"), agent("c")]
         assert exclusions(task(), agents) == {"a": "is at its limit of 2", "b": "is draining", "c": None}
 
     @pytest.mark.parametrize(
@@ -74,20 +76,20 @@ class TestWhoMayHaveIt:
         ],
     )  # fmt: skip
     def test_failures_that_send_the_task_to_another_agent(self, history: list[Attempt], reason: str | None) -> None:
-        assert failed_before(task(history=tuple(history)), "codex") == reason
+        assert repeated_failure(task(history=tuple(history)), "codex") == reason
 
     def test_retry_wipes_the_slate(self) -> None:
-        assert failed_before(task(history=(attempt(1, "codex", "silent"),), retried_after=1), "codex") is None
+        assert repeated_failure(task(history=(attempt(1, "codex", "silent"),), retry_offset=1), "codex") is None
 
     def test_a_silent_agent_waits_for_another_one_that_is_only_busy(self) -> None:
         known = task(history=(attempt(1, "codex", "silent"),))
-        assert chosen(known, agent("codex"), agent("claude", holding=1)) is None
+        assert chosen(known, agent("codex"), agent("claude", active_tasks=1)) is None
         assert chosen(known, agent("codex"), agent("claude")) == "claude"
 
     @pytest.mark.parametrize(
         "other",
         [
-            agent("claude", unavailable="cannot be started"),
+            agent("claude", unavailable_reason="cannot be started"),
             agent("claude", roles=frozenset({"plan"})),
         ],
     )
@@ -104,8 +106,8 @@ class TestWhoMayHaveIt:
 class TestTheScore:
     def test_its_parts_are_those_of_the_specification(self) -> None:
         known = task(1, "P1", "python", preferred=("docs", "web"))
-        helper = agent("claude", "python", "docs", max_tasks=4, holding=1, assigned=3)
-        candidate = score(known, helper, assigned_most=4, rules=EVEN)
+        helper = agent("claude", "python", "docs", max_tasks=4, active_tasks=1, total_assigned=3)
+        candidate = score(known, helper, max_assigned=4, scoring=EVEN)
         assert candidate.parts == pytest.approx(
             {"priority": 0.25, "capability": 0.15, "load": 0.1125, "fairness": 0.0125}
         )
@@ -125,16 +127,16 @@ class TestTheScore:
     )
     def test_the_match_of_wishes(self, preferred: Any, prefers: Any, needs: Any, match: float) -> None:
         helper = agent("a", *needs, prefers=frozenset(prefers))
-        assert preferred_match(task(1, "P2", *needs, preferred=preferred), helper) == match
+        assert preference_match(task(1, "P2", *needs, preferred=preferred), helper) == match
 
     def test_the_freer_agent_wins_then_the_one_that_had_less_then_the_name(self) -> None:
-        assert chosen(task(), agent("a", max_tasks=2, holding=1), agent("b", max_tasks=2)) == "b"
-        assert chosen(task(), agent("a", assigned=5), agent("b", assigned=4)) == "b"
+        assert chosen(task(), agent("a", max_tasks=2, active_tasks=1), agent("b", max_tasks=2)) == "b"
+        assert chosen(task(), agent("a", total_assigned=5), agent("b", total_assigned=4)) == "b"
         assert chosen(task(), agent("b"), agent("a")) == "a"
 
     def test_who_failed_knows_the_branch_whatever_the_weights(self) -> None:
         known = task(history=(attempt(1, "codex"),), preferred=("docs",))
-        rivals = agent("claude", "docs", max_tasks=9), agent("codex", max_tasks=9, holding=8, assigned=9)
+        rivals = agent("claude", "docs", max_tasks=9), agent("codex", max_tasks=9, active_tasks=8, total_assigned=9)
         assert chosen(known, *rivals) == "codex"
         assert chosen(known, *rivals, rules=Scoring(priority=1.0, capability=1.0, load=1.0, fairness=1.0)) == "codex"
 
@@ -145,25 +147,27 @@ class TestTheScore:
 
 class TestTheExplanation:
     def test_the_only_one(self) -> None:
-        choice = choose(task(1, "P2", "python"), [agent("codex", "python"), agent("claude")], EVEN, NOW)
+        choice = choose_agent(task(1, "P2", "python"), [agent("codex", "python"), agent("claude")], EVEN, NOW)
         assert (choice.agent, choice.reason) == ("codex", "codex is the only agent that can take it now")
         assert [(c.agent, c.excluded) for c in choice.candidates] == [("claude", "lacks python"), ("codex", None)]
 
     def test_the_better_one(self) -> None:
-        choice = choose(task(), [agent("a", max_tasks=2, holding=1), agent("b")], EVEN, NOW)
+        choice = choose_agent(task(), [agent("a", max_tasks=2, active_tasks=1), agent("b")], EVEN, NOW)
         assert choice.reason == "b scores 0.500, ahead of a with 0.425"
 
     def test_a_tie(self) -> None:
         assert (
-            choose(task(), [agent("b"), agent("a")], EVEN, NOW).reason
+            choose_agent(task(), [agent("b"), agent("a")], EVEN, NOW).reason
             == "a and b both score 0.500; a comes first by name"
         )
 
     def test_no_agent_is_eligible(self) -> None:
-        choice = choose(task(), [agent("a", holding=1), agent("b", unavailable="is draining")], EVEN, NOW)
+        choice = choose_agent(
+            task(), [agent("a", active_tasks=1), agent("b", unavailable_reason="is draining")], EVEN, NOW
+        )
         assert choice.agent is None
         assert choice.reason == "no agent is free: a is at its limit of 1; b is draining"
-        assert choose(task(), [], EVEN, NOW).reason == "no agent is configured"
+        assert choose_agent(task(), [], EVEN, NOW).reason == "no agent is configured"
 
 
 class TestTheWholeQueue:
@@ -182,7 +186,7 @@ class TestTheWholeQueue:
         st.lists(st.tuples(st.sets(st.sampled_from("xyz")), st.integers(1, 3), st.integers(0, 2)), max_size=4),
     )
     def test_no_p1_passes_a_p0_and_no_agent_exceeds_its_limit(self, tasks: Any, agents: Any) -> None:
-        queue = order(
+        queue = sort_queue(
             [
                 replace(task(n, priority, *sorted(needs)), created_at=NOW + timedelta(hours=n))
                 for n, (priority, needs) in enumerate(tasks)
@@ -190,14 +194,14 @@ class TestTheWholeQueue:
             {},
         )
         team = [
-            agent(f"a{n}", *can, max_tasks=most, holding=min(most, holds))
+            agent(f"a{n}", *can, max_tasks=most, active_tasks=min(most, holds))
             for n, (can, most, holds) in enumerate(agents)
         ]
         choices = assign(queue, team, EVEN, NOW)
         assert choices == assign(queue, list(reversed(team)), EVEN, NOW), "the order of the agents does not matter"
         for hand in team:
             mine = [t for t, c in zip(queue, choices, strict=True) if c.agent == hand.name]
-            assert len(mine) + hand.holding <= hand.max_tasks
+            assert len(mine) + hand.active_tasks <= hand.max_tasks
             for passed in (t for t, c in zip(queue, choices, strict=True) if c.agent is None):
                 if exclusions(passed, team)[hand.name] is None:
                     assert all(t.priority.rank <= passed.priority.rank for t in mine)

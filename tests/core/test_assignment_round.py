@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.repository import Scoring
-from core.assignment.rules import Agent, AssignmentPass, assign, choice_payload, choose, part_of
+from core.assignment.rules import Agent, AssignmentPass, assign, choice_payload, choose_agent, next_role
 from core.audit.events import EventType
 from core.signals.base import Assigned
 from core.task.model import AssignmentDecision, Priority, Role, Status, Task
@@ -31,10 +31,12 @@ def plainly(queue: list[Task], team: list[Agent], rules: Scoring, plan: str) -> 
     choices = []
     for one in queue:
         there = list(hands.values())
-        choice = choose(one, there, rules, NOW, part_of(one, there, plan))
+        choice = choose_agent(one, there, rules, NOW, next_role(one, there, plan))
         if choice.agent:
             taken = hands[choice.agent]
-            hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+            hands[choice.agent] = replace(
+                taken, active_tasks=taken.active_tasks + 1, total_assigned=taken.total_assigned + 1
+            )
         choices.append(choice)
     return choices
 
@@ -77,7 +79,15 @@ def test_a_round_gives_what_asking_for_each_task_gives(drawn: Any, helpers: Any,
             one = replace(one, status=Status.REVIEW, pull=REVIEWED.pull, lease=replace(LEASE, agent=holder))
         queue.append(one)
     team = [
-        agent(f"a{n}", *can, roles=roles, max_tasks=most, holding=min(most, holds), assigned=had, unavailable=out)
+        agent(
+            f"a{n}",
+            *can,
+            roles=roles,
+            max_tasks=most,
+            active_tasks=min(most, holds),
+            total_assigned=had,
+            unavailable_reason=out,
+        )
         for n, (can, roles, most, holds, had, out) in enumerate(helpers)
     ]
     assert assign(queue, team, rules, NOW, plan) == plainly(queue, team, rules, plan)
@@ -89,7 +99,7 @@ def test_an_agent_gets_several_independent_tasks_up_to_its_limit(
     count: int, most: int, holds: int, rules: Scoring
 ) -> None:
     queue = [task(n, "P1") for n in range(count)]
-    choices = assign(queue, [agent("codex", max_tasks=most, holding=min(most, holds))], rules, NOW)
+    choices = assign(queue, [agent("codex", max_tasks=most, active_tasks=min(most, holds))], rules, NOW)
     given_out = min(count, most - min(most, holds))
     assert [c.agent for c in choices] == ["codex"] * given_out + [None] * (count - given_out)
     assert {c.reason for c in choices[given_out:]} <= {f"no agent is free: codex is at its limit of {most}"}
@@ -106,41 +116,41 @@ def test_equal_agents_have_equal_work(count: int, helpers: int, rules: Scoring) 
 
 def test_a_round_knows_who_takes_more() -> None:
     round_ = AssignmentPass(
-        [agent("b"), agent("a", max_tasks=2), agent("c", unavailable="is draining")], Scoring(), NOW
+        [agent("b"), agent("a", max_tasks=2), agent("c", unavailable_reason="is draining")], Scoring(), NOW
     )
-    assert [a.name for a in round_.free] == ["a", "b"]
+    assert [a.name for a in round_.available_agents] == ["a", "b"]
     assert [round_.choose(task(n)).agent for n in (1, 2)] == ["a", "b"]
-    assert [(a.name, a.holding) for a in round_.free] == [("a", 1)]
+    assert [(a.name, a.active_tasks) for a in round_.available_agents] == [("a", 1)]
 
 
 class TestLeastBusy:
     RULES = Scoring(policy="least-busy")
 
     def chosen(self, *agents: Agent, known: Task | None = None) -> AssignmentDecision:
-        return choose(known or task(), agents, self.RULES, NOW)
+        return choose_agent(known or task(), agents, self.RULES, NOW)
 
     def test_the_share_of_the_limit_counts_and_no_wish(self) -> None:
         wishing = task(preferred=("docs",))
         choice = self.chosen(
-            agent("a", "docs", max_tasks=2, holding=1), agent("b", max_tasks=3, holding=1), known=wishing
+            agent("a", "docs", max_tasks=2, active_tasks=1), agent("b", max_tasks=3, active_tasks=1), known=wishing
         )
         assert (choice.agent, choice.reason) == ("b", "b scores 0.667, ahead of a with 0.500")
 
     def test_then_who_had_fewer_tasks_then_the_name(self) -> None:
-        choice = self.chosen(agent("a", assigned=3), agent("b", assigned=2))
+        choice = self.chosen(agent("a", total_assigned=3), agent("b", total_assigned=2))
         assert (choice.agent, choice.reason) == ("b", "b and a both score 1.000; b has had fewer tasks")
         assert self.chosen(agent("b"), agent("a")).reason == "a and b both score 1.000; a comes first by name"
 
     def test_who_failed_knows_the_branch_here_too(self) -> None:
         known = task(history=(attempt(1, "codex"),))
-        assert self.chosen(agent("claude"), agent("codex", max_tasks=9, holding=8), known=known).agent == "codex"
+        assert self.chosen(agent("claude"), agent("codex", max_tasks=9, active_tasks=8), known=known).agent == "codex"
 
 
 class TestWhatIsTold:
     def test_the_trail_has_every_candidate_with_its_score_or_the_reason(self) -> None:
-        team = (agent("codex", "python"), agent("claude"), agent("cursor", "python", holding=1))
+        team = (agent("codex", "python"), agent("claude"), agent("cursor", "python", active_tasks=1))
         story = Story().file_ready_task()
-        choice = choose(replace(story.task, required=("python",)), team, Scoring(), NOW)
+        choice = choose_agent(replace(story.task, required_capabilities=("python",)), team, Scoring(), NOW)
         story.apply(Assigned(choice))
         [event] = [e for e in story.last_decision.events if e.type is EventType.TASK_ASSIGNED]
         assert dict(event.payload) == {
@@ -158,13 +168,13 @@ class TestWhatIsTold:
         }
 
     def test_it_is_bounded(self) -> None:
-        team = [agent(f"agent-{n}", unavailable="x" * 5000) for n in range(100)]
-        assert len(json.dumps(choice_payload(choose(task(), team, Scoring(), NOW))["candidates"])) < 30_000
+        team = [agent(f"agent-{n}", unavailable_reason="x" * 5000) for n in range(100)]
+        assert len(json.dumps(choice_payload(choose_agent(task(), team, Scoring(), NOW))["candidates"])) < 30_000
 
 
 @pytest.mark.parametrize("learned", [0.0, 1.0])
 def test_learned_weight_counts_only_where_it_is_set(learned: float) -> None:
-    candidates = choose(
-        task(), [agent("a", merit=0.2), agent("b", merit=0.9)], Scoring(learned=learned), NOW
+    candidates = choose_agent(
+        task(), [agent("a", performance=0.2), agent("b", performance=0.9)], Scoring(learned=learned), NOW
     ).candidates
     assert [c.parts.get("learned") for c in candidates] == ([0.2, 0.9] if learned else [None, None])

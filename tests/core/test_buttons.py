@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.commands.buttons import COMMAND_OF, MOST, ON_CONFLICT, Button
+from core.commands.buttons import COMMAND_BY_BUTTON, CONFLICT_BUTTONS, MAX_BUTTONS, Button
 from core.commands.registry import COMMANDS
 from core.effects.base import CheckRun, Comment
 from core.task.model import Flag
@@ -12,8 +12,8 @@ from tests.builders import MALLORY, Story
 
 
 def test_github_takes_them() -> None:
-    assert 0 < len(ON_CONFLICT) <= MOST
-    assert len({button.identifier for button in ON_CONFLICT}) == len(ON_CONFLICT)
+    assert 0 < len(CONFLICT_BUTTONS) <= MAX_BUTTONS
+    assert len({button.identifier for button in CONFLICT_BUTTONS}) == len(CONFLICT_BUTTONS)
     for text in ("", "x" * 21):
         with pytest.raises(ValueError, match="the label of a button has 1 to 20 characters"):
             Button(text, "d", "i")
@@ -22,8 +22,8 @@ def test_github_takes_them() -> None:
 
 
 def test_each_stands_for_a_command() -> None:
-    assert {button.identifier for button in ON_CONFLICT} == set(COMMAND_OF)
-    assert {name for name, _ in COMMAND_OF.values()} <= set(COMMANDS)
+    assert {button.identifier for button in CONFLICT_BUTTONS} == set(COMMAND_BY_BUTTON)
+    assert {name for name, _ in COMMAND_BY_BUTTON.values()} <= set(COMMANDS)
 
 
 def test_a_conflict_has_them_and_what_merges_has_none() -> None:
@@ -32,12 +32,12 @@ def test_a_conflict_has_them_and_what_merges_has_none() -> None:
     assert [check.actions for check in story.effects_of_type(CheckRun)] == [()]
     story = Story().file_ready_task().reach_review()
     story.report_trial_merge(False, files=("shop/a.py",))
-    assert [check.actions for check in story.effects_of_type(CheckRun)] == [ON_CONFLICT]
+    assert [check.actions for check in story.effects_of_type(CheckRun)] == [CONFLICT_BUTTONS]
 
 
 def test_hold_says_how_it_is_lifted_and_to_whom() -> None:
     story = Story().file_ready_task().reach_review()
-    story.run_command("/pause", pressed=True)
+    story.run_command("/pause", from_button=True)
     assert story.comment_text() == "@alice: #1 is paused. To continue, comment `/resume`."
     assert "Paused by alice" in story.task.flags[Flag.BLOCKED]
     story.run_command("/resume")
@@ -47,6 +47,6 @@ def test_hold_says_how_it_is_lifted_and_to_whom() -> None:
 
 def test_a_refusal_names_the_user_who_pressed() -> None:
     story = Story().file_ready_task().reach_review()
-    story.run_command("/pause", MALLORY, "read", pressed=True)
+    story.run_command("/pause", MALLORY, "read", from_button=True)
     assert story.comment_text() == "@mallory: `/pause` needs triage access; you have read access to this repository."
-    assert not story.task.held
+    assert not story.task.hold

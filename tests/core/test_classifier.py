@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.intake.classifier import DEFAULT_RULES, ClassificationRules, classify, plan
+from core.intake.classifier import DEFAULT_RULES, ClassificationRules, classify, plan_steps
 
 
 class Example(TypedDict):
@@ -95,7 +95,7 @@ def test_the_words_of_a_repository_cannot_ping_anybody_from_the_reason() -> None
     ],
 )
 def test_each_class_has_its_plan(kind: str, first_words: list[str]) -> None:
-    lines = plan("functional" if kind == "functional" else "non-functional")
+    lines = plan_steps("functional" if kind == "functional" else "non-functional")
     assert [line.partition(":")[0] for line in lines] == first_words
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.escalation.codeowners import MAX_TEXT, owners_of, parse_owners
+from core.escalation.codeowners import MAX_TEXT_LENGTH, owners_of, parse_owners
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_last_line_that_matches_counts_also_without_owners() -> None:
 def test_lines_that_make_no_sense_are_passed_over() -> None:
     text = "\n# nothing\n!a @a\n[ab].py @b\n/ @c\n* @no_such_login @-x @ok @" + "x" * 200 + "\n" + "y" * 400 + " @d\n"
     assert [rule.owners for rule in parse_owners(text)] == [("ok",)]
-    assert parse_owners("x" * (MAX_TEXT + 1)) == ()
+    assert parse_owners("x" * (MAX_TEXT_LENGTH + 1)) == ()
 
 
 def test_no_pattern_is_slow() -> None:

@@ -20,13 +20,13 @@ def at(seconds: int) -> datetime:
 def command(text: str, when: datetime) -> CommandReceived:
     """Alice wrote it then."""
     name, _, argument = text.removeprefix("/").partition(" ")
-    return CommandReceived(1, name, argument, ALICE, "write", key=f"{text} {when}", comment_id=1, at=when)
+    return CommandReceived(1, name, argument, ALICE, "write", key=f"{text} {when}", comment_id=1, occurred_at=when)
 
 
 def label(name: str, when: datetime) -> IssueSeen:
     """Alice put it on then; by now the bot may have put another one in its place."""
     facts = issue(labels=("task", name), at=at(100))
-    return IssueSeen(facts, ALICE, True, label=name, label_added=True, at=when)
+    return IssueSeen(facts, ALICE, True, label=name, label_added=True, occurred_at=when)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -44,7 +44,7 @@ def test_a_task_is_held_or_not_as_was_said_last(order: tuple[int, ...]) -> None:
     words = ("/pause", "/resume", "/block the lawyers", "/unblock")
     for index in order:
         story.apply(command(words[index], at(index)))
-    assert story.task.held is None
+    assert story.task.hold is None
 
 
 def test_a_superseded_command_is_answered_and_ignored() -> None:

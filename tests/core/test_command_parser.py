@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.commands.parser import MAX_ARGUMENT, MAX_COMMANDS, new_commands, parse_commands
+from core.commands.parser import MAX_ARGUMENT_LENGTH, MAX_COMMANDS, new_commands, parse_commands
 from tests.suite import examples
 
 KNOWN = ("assign", "help", "priority", "ready", "retry", "status")
@@ -19,7 +19,7 @@ def test_several_commands_with_arguments_among_ordinary_text() -> None:
         "Looks good to me.\n/ready\n/priority   P0  \n\nThanks!\n\n  /Assign @codex `now` <!-- hidden -->\r\n/status."
     )
     commands = parse_commands(body, KNOWN)
-    assert [(c.name, c.argument, c.line, c.known, c.suggestion) for c in commands] == [
+    assert [(c.name, c.argument, c.line, c.is_known, c.suggestion) for c in commands] == [
         ("ready", "", 2, True, None),
         ("priority", "P0", 3, True, None),
         ("assign", "@codex `now`", 7, True, None),
@@ -90,8 +90,8 @@ def test_after_a_closed_element_commands_count_again() -> None:
 
 def test_an_unknown_word_comes_back_with_the_nearest_command() -> None:
     wrong, strange = parse_commands("/redy now\n/xyzzy", KNOWN)
-    assert (wrong.name, wrong.argument, wrong.known, wrong.suggestion) == ("redy", "now", False, "ready")
-    assert (strange.name, strange.known, strange.suggestion) == ("xyzzy", False, None)
+    assert (wrong.name, wrong.argument, wrong.is_known, wrong.suggestion) == ("redy", "now", False, "ready")
+    assert (strange.name, strange.is_known, strange.suggestion) == ("xyzzy", False, None)
 
 
 def test_an_argument_that_looks_like_markdown_is_kept() -> None:
@@ -120,7 +120,7 @@ def test_there_is_a_limit_to_everything() -> None:
     commands = parse_commands("\n".join(f"/status {'x' * 5000}" for _ in range(100)), KNOWN)
     assert len(commands) <= MAX_COMMANDS
     assert len(parse_commands("/help\n" * 100, KNOWN)) == MAX_COMMANDS
-    assert all(len(c.argument) <= MAX_ARGUMENT for c in commands)
+    assert all(len(c.argument) <= MAX_ARGUMENT_LENGTH for c in commands)
 
 
 BODIES = st.lists(
@@ -140,7 +140,7 @@ BODIES = st.lists(
 def test_any_comment_is_read(before: str, after: str) -> None:
     commands = parse_commands(after, KNOWN)
     assert len({command.key for command in commands}) == len(commands)
-    assert all(c.known == (c.name in KNOWN) for c in commands)
+    assert all(c.is_known == (c.name in KNOWN) for c in commands)
     assert new_commands(after, after, KNOWN) == ()
     added = new_commands(before, after, KNOWN)
     assert len(added) >= len(commands) - len(parse_commands(before, KNOWN))

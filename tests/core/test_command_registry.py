@@ -6,7 +6,7 @@ import pytest
 
 from config.problems import nearest_word
 from core.commands.parser import parse_commands
-from core.commands.registry import COMMANDS, ROLES, Command, at_least, refusal
+from core.commands.registry import COMMANDS, ROLES, Command, has_role, permission_problem
 from core.decide.commands import GLOBAL_RULES, RULES
 from core.task.model import Actor
 from tests.builders import ALICE, MALLORY, Story
@@ -41,17 +41,17 @@ def test_every_command_explains_itself(command: Command) -> None:
     ],
 )
 def test_who_may_use_it(name: str, weakest: str) -> None:
-    allowed = [role for role in ROLES if refusal(COMMANDS[name], ALICE, role, None) is None]
+    allowed = [role for role in ROLES if permission_problem(COMMANDS[name], ALICE, role, None) is None]
     assert allowed == list(ROLES[ROLES.index(weakest) :])
 
 
 def test_the_holder_may_release_the_task_in_any_role() -> None:
     story = Story().file_ready_task()
     story.run_command("/claim")
-    assert refusal(COMMANDS["release"], ALICE, "read", story.task) is None
-    assert refusal(COMMANDS["retry"], ALICE, "read", story.task) is not None
+    assert permission_problem(COMMANDS["release"], ALICE, "read", story.task) is None
+    assert permission_problem(COMMANDS["retry"], ALICE, "read", story.task) is not None
     namesake = Actor(77, "alice")
-    assert refusal(COMMANDS["release"], namesake, "read", story.task) is not None
+    assert permission_problem(COMMANDS["release"], namesake, "read", story.task) is not None
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_the_holder_may_release_the_task_in_any_role() -> None:
     ],
 )
 def test_a_refusal_says_what_is_needed(role: str, text: str) -> None:
-    assert refusal(COMMANDS["release"], MALLORY, role, None) == text
+    assert permission_problem(COMMANDS["release"], MALLORY, role, None) == text
 
 
 def test_roles_that_github_does_not_name_count_as_none() -> None:
-    assert not at_least("security-champion", "read")
-    assert at_least("maintain", "write")
+    assert not has_role("security-champion", "read")
+    assert has_role("maintain", "write")
 
 
 @pytest.mark.parametrize(

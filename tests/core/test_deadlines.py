@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from config.repository import Timeouts
-from core.task.deadlines import ANSWER, DeadlineKind, deadlines_of
+from core.task.deadlines import POLL_TIMEOUT, DeadlineKind, deadlines_of
 from core.task.model import ChecksState, Status, Task
 from tests.builders import NOW, Story
 
@@ -37,7 +37,7 @@ def test_deadlines_of_a_task_that_is_not_in_progress(status: Status, kind: Deadl
 
 
 def test_a_reminder_restarts_the_wait() -> None:
-    task = replace(Story().file_ready_task().task, reminded_at=NOW + 500 * MIN)
+    task = replace(Story().file_ready_task().task, wait_restarted_at=NOW + 500 * MIN)
     assert due(task) == {DeadlineKind.QUEUE: NOW + 620 * MIN}
 
 
@@ -47,24 +47,24 @@ def test_an_agent_first_has_to_begin_then_to_live_and_then_to_end() -> None:
     assert due(story.task) == {
         DeadlineKind.ACK: handed_over + 2 * MIN,
         DeadlineKind.STALL: handed_over + 120 * MIN,
-        DeadlineKind.HARD: handed_over + 480 * MIN,
+        DeadlineKind.ATTEMPT: handed_over + 480 * MIN,
     }
     story.start_run()
     assert due(story.task) == {
         DeadlineKind.HEARTBEAT: story.now + 10 * MIN,
         DeadlineKind.STALL: story.now + 120 * MIN,
-        DeadlineKind.HARD: handed_over + 480 * MIN,
+        DeadlineKind.ATTEMPT: handed_over + 480 * MIN,
     }
 
 
 def test_an_agent_that_was_asked_has_a_moment_to_answer() -> None:
     story = Story().file_ready_task().assign()
-    asked = replace(story.lease, polled_at=story.now + 2 * MIN)
-    assert due(replace(story.task, lease=asked))[DeadlineKind.ACK] == story.now + 2 * MIN + ANSWER
+    asked = replace(story.lease, silence_check_at=story.now + 2 * MIN)
+    assert due(replace(story.task, lease=asked))[DeadlineKind.ACK] == story.now + 2 * MIN + POLL_TIMEOUT
     story.start_run()
-    asked = replace(story.lease, polled_at=story.now + 10 * MIN)
-    assert due(replace(story.task, lease=asked))[DeadlineKind.HEARTBEAT] == story.now + 10 * MIN + ANSWER
-    answered = replace(asked, last_sign_at=story.now + 11 * MIN)
+    asked = replace(story.lease, silence_check_at=story.now + 10 * MIN)
+    assert due(replace(story.task, lease=asked))[DeadlineKind.HEARTBEAT] == story.now + 10 * MIN + POLL_TIMEOUT
+    answered = replace(asked, last_activity_at=story.now + 11 * MIN)
     assert due(replace(story.task, lease=answered))[DeadlineKind.HEARTBEAT] == story.now + 21 * MIN
 
 
@@ -77,7 +77,7 @@ def test_a_person_who_claimed_the_task_is_not_asked_for_heartbeats() -> None:
 def test_a_pull_request_waits_for_its_checks_and_for_people() -> None:
     story = Story().file_ready_task().reach_review()
     assert due(story.task) == {DeadlineKind.STALL: story.now + 120 * MIN, DeadlineKind.CI: story.now + 2 * MIN}
-    asked = replace(story.task, pull=replace(story.pull, checks_asked_at=story.now))
+    asked = replace(story.task, pull=replace(story.pull, checks_requested_at=story.now))
     assert due(asked)[DeadlineKind.CI] == story.now + 10 * MIN
     story.report_checks(ChecksState.SUCCESS)
     assert due(story.task) == {DeadlineKind.STALL: story.now + 120 * MIN}

@@ -48,7 +48,7 @@ class TestAssigned:
         story.dependencies = {"#2": False} if start == "waiting" else {}
         story.see_issue(text=body(criteria=()) if start == "pending" else body())
         if start == "parked":
-            story.current_task = story.task.flagged(Flag.PARKED, "The queue is full.")
+            story.current_task = story.task.with_flag(Flag.PARKED, "The queue is full.")
         elif start == "in-progress":
             story.assign("claude")
         elif start == "done":
@@ -70,7 +70,7 @@ class TestAssigned:
 
     def test_it_is_no_longer_stalled_once_assigned(self) -> None:
         story = Story().file_ready_task()
-        story.current_task = story.task.flagged(Flag.STALLED, "No agent took it.")
+        story.current_task = story.task.with_flag(Flag.STALLED, "No agent took it.")
         story.assign()
         assert not story.task.flags
 
@@ -119,13 +119,13 @@ class TestRuns:
         assert story.has_event(EventType.TASK_ACKNOWLEDGED)
         first = story.lease.acknowledged_at
         story.report_run("in_progress", run_id=55)
-        assert (story.lease.acknowledged_at, story.lease.last_sign_at) == (first, story.now)
+        assert (story.lease.acknowledged_at, story.lease.last_activity_at) == (first, story.now)
         assert not story.has_event(EventType.TASK_ACKNOWLEDGED)
 
     def test_queued_it_has_not_begun_but_it_is_there(self) -> None:
         story = Story().file_ready_task().assign().report_run("queued")
         assert story.lease.acknowledged_at is None
-        assert story.lease.last_heard_at == story.now
+        assert story.lease.silent_since == story.now
 
     @pytest.mark.parametrize(
         ("conclusion", "title"),
@@ -175,7 +175,7 @@ def test_a_comment_about_an_attempt_goes_where_the_work_is() -> None:
 
 def news(story: Story) -> list[tuple[str, StateChangeKind]]:
     """What the last decision tells of agents themselves."""
-    return [(told.agent, told.turn) for told in story.last_decision.agent_changes]
+    return [(told.agent, told.kind) for told in story.last_decision.agent_changes]
 
 
 class TestTheAgentItself:
@@ -234,7 +234,7 @@ class TestTheAgentItself:
         assert story.task == before
         assert story.has_event(EventType.LATE_RESULT)
         story.apply(AgentSeen(1, SessionState.WORKING, story.now, agent="codex"))
-        assert story.lease.last_sign_at == story.now
+        assert story.lease.last_activity_at == story.now
 
     def test_a_person_with_an_agent_s_name_is_no_agent(self) -> None:
         story = Story().file_ready_task()
@@ -249,10 +249,10 @@ class TestUnavailable:
         story = Story(limits={"max_attempts": 1}).file_ready_task().assign()
         until = story.now + timedelta(hours=1)
         story.apply(AgentUnavailable(1, "out of credit, ask @everybody", until))
-        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
         assert story.task.history[-1].outcome == "unavailable"
         [told] = story.last_decision.agent_changes
-        assert (told.agent, told.turn, told.until) == ("codex", StateChangeKind.COOLING, until)
+        assert (told.agent, told.kind, told.until) == ("codex", StateChangeKind.BACKING_OFF, until)
         assert "@everybody" not in told.reason
         assert not story.effects_of_type(CancelAgent, Comment)
 
@@ -277,15 +277,15 @@ class TestUnavailable:
         story = Story().file_ready_task().assign()
         if begun:
             story.start_run()
-        story.apply(AgentUnavailable(1, "out of credit", unclear=unclear))
+        story.apply(AgentUnavailable(1, "out of credit", may_have_started=unclear))
         assert story.effects_of_type(CancelAgent)
 
     def test_one_that_asks_for_work_itself_and_does_not_is_away(self) -> None:
         pull = {"adapter": "pull", "capabilities": ("python",)}
         story = Story(agents={"chatgpt": pull}).file_ready_task().assign("chatgpt")
         story.reach_deadline(DeadlineKind.ACK)
-        assert news(story) == [("chatgpt", StateChangeKind.COOLING)]
-        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert news(story) == [("chatgpt", StateChangeKind.BACKING_OFF)]
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
         assert story.effects_of_type(CancelAgent)  # the offer no longer stands
 
 

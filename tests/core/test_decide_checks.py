@@ -18,7 +18,7 @@ def test_red_sends_the_task_back_with_everything_an_agent_needs() -> None:
     )
     story.report_checks(ChecksState.FAILURE, None, failed)
     assert story.task.status is Status.READY
-    assert (story.task.failures, story.task.lease, story.task.pull) == (1, None, None)
+    assert (story.task.failure_count, story.task.lease, story.task.pull) == (1, None, None)
     (comment,) = story.effects_of_type(Comment)
     assert (comment.number, comment.topic) == (7, f"ci:{SHA}")
     for words in ("CI failed: tests", "pytest", "E assert 1 == 2", "test_a", "boom", SHA[:8]):
@@ -55,7 +55,7 @@ def test_after_the_last_attempt_a_person_is_called() -> None:
     assert story.has_event(EventType.ESCALATED)
     (feedback,), (call,) = story.effects_of_type(Comment), story.effects_of_type(Escalate)
     assert (feedback.number, call.number) == (8, 1)
-    assert call.assign == ("alice",), "teams cannot be assigned"
+    assert call.assignees == ("alice",), "teams cannot be assigned"
     assert call.body.startswith("@alice @acme/maintainers **this task needs a person.**")
 
 
@@ -133,7 +133,7 @@ def test_a_re_run_is_waited_for() -> None:
 
 def test_a_change_ends_the_stall() -> None:
     story = Story().file_ready_task().reach_review()
-    story.current_task = story.task.flagged(Flag.STALLED, "The checks of #7 have not finished.")
+    story.current_task = story.task.with_flag(Flag.STALLED, "The checks of #7 have not finished.")
     story.report_checks(ChecksState.PENDING)
     assert Flag.STALLED in story.task.flags
     story.report_checks(ChecksState.SUCCESS)
@@ -150,7 +150,7 @@ def test_another_check_that_passes_may_be_what_githubs_refusal_asked_for() -> No
     story.apply(MergeRefused(7, SHA, "Required status check “e2e” is expected."))
     assert Flag.BLOCKED in story.task.flags
     story.report_checks(ChecksState.SUCCESS)
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [3]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [3]
     assert Flag.BLOCKED not in story.task.flags
 
 
@@ -167,14 +167,14 @@ def test_what_has_come_true_may_wait_while_the_bot_merges_unless_the_merge_is_re
     story.report_trial_merge()
     story.report_checks(ChecksState.SUCCESS)
     story.see_issue(text=body(ticked=True))
-    waits = {check.name: check.may_wait for check in story.effects_of_type(CheckRun)}
+    waits = {check.name: check.can_wait for check in story.effects_of_type(CheckRun)}
     assert waits == {"definition-of-done": True, "conflict-first": False}
     story.report_checks(ChecksState.SUCCESS)
     assert not story.effects_of_type(CheckRun), "it waits for the merge, whatever is heard before"
     story.apply(MergeRefused(7, SHA, "Required status check is expected."))
-    waits = {check.name: check.may_wait for check in story.effects_of_type(CheckRun)}
+    waits = {check.name: check.can_wait for check in story.effects_of_type(CheckRun)}
     assert waits == {"definition-of-done": False, "conflict-first": False}, "it may be what the branch asks for"
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [2]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [2]
     story.apply(MergeRefused(7, SHA, "Still no."))
     assert not story.effects_of_type(MergePull)
     assert "Still no." in story.task.flags[Flag.BLOCKED]

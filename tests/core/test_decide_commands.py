@@ -83,7 +83,7 @@ class TestAnswers:
 class TestExplain:
     def test_of_a_ready_task_the_candidates_of_this_moment_are_shown(self) -> None:
         story = Story().file_ready_task().assign(None, "no agent is free")
-        story.agents = (agent("codex"), agent("claude", holding=1))
+        story.agents = (agent("codex"), agent("claude", active_tasks=1))
         story.run_command("/explain")
         assert "codex is the only agent that can take it now" in story.comment_text()
         assert "excluded: is at its limit of 1" in story.comment_text()
@@ -141,13 +141,13 @@ class TestClaimAndRelease:
         )
         assert "Finish it yourself: comment `/claim`." in story.comment_text()
         story.run_command("/claim", author=BOB)
-        assert (story.task.status, story.lease.agent, story.task.failures) == (Status.IN_PROGRESS, "bob", 0)
+        assert (story.task.status, story.lease.agent, story.task.failure_count) == (Status.IN_PROGRESS, "bob", 0)
         assert Flag.NEEDS_HUMAN not in story.task.flags
 
     def test_a_released_task_has_no_holder_and_the_agent_stops(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         story.run_command("/release")
-        assert (story.task.status, story.task.lease, story.task.failures) == (Status.READY, None, 0)
+        assert (story.task.status, story.task.lease, story.task.failure_count) == (Status.READY, None, 0)
         assert story.effects_of_type(CancelAgent)
         assert story.has_event(EventType.TASK_RELEASED)
         story.run_command("/release")
@@ -221,7 +221,7 @@ class TestRetry:
             story.report_run("completed", "failure")
         assert story.task.status == start
         story.run_command("/retry")
-        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
         assert not story.task.flags
         assert bool(story.effects_of_type(CancelAgent)) is (start == "in-progress")
 
@@ -314,4 +314,4 @@ class TestComplete:
         story.apply(MergeRefused(7, SHA, "no"))
         story.run_command("/complete", author=ALICE)
         assert "is merging" in story.comment_text()
-        assert [merge.round for merge in story.effects_of_type(MergePull)] == [3]
+        assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [3]

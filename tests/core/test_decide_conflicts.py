@@ -17,7 +17,7 @@ def asked() -> Story:
     story.report_checks(ChecksState.SUCCESS)
     story.report_trial_merge()
     (merge,) = story.effects_of_type(MergePull)
-    assert (merge.sha, merge.method, merge.round) == (SHA, "rebase", 1)
+    assert (merge.sha, merge.method, merge.merge_attempt) == (SHA, "rebase", 1)
     return story
 
 
@@ -33,7 +33,7 @@ def test_a_clean_merge_is_said_once() -> None:
 def test_a_conflict_returns_the_task_without_blame() -> None:
     story = Story().file_ready_task().reach_review()
     story.report_trial_merge(False, files=("shop/a.py", "shop/`b`.py"))
-    assert (story.task.status, story.task.failures) == (Status.READY, 0)
+    assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
     (check,) = story.effects_of_type(CheckRun)
     assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 2 files")
     assert story.has_event(EventType.CONFLICT_DETECTED)
@@ -75,7 +75,7 @@ def test_when_the_base_moves_the_merge_is_tried_again() -> None:
     assert not story.effects_of_type(RequestTrialMerge)  # all that go there are compared together
     assert story.pull.mergeable_sha is None
     story.report_trial_merge(base_sha=NEW_BASE)
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [2]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [2]
 
 
 def test_a_base_that_was_tried_already_is_ignored() -> None:
@@ -99,27 +99,27 @@ def test_a_verdict_with_the_base_as_it_was_comes_too_late() -> None:
 def test_the_base_of_the_last_trial_is_remembered_until_the_next_one() -> None:
     """A base that moved counts as tried only when it was: the reconciler asks again if the trial was lost."""
     story = Story().file_ready_task().reach_review()
-    assert story.pull.tried_base_sha is None
+    assert story.pull.trial_base_sha is None
     story.report_trial_merge()
-    assert story.pull.tried_base_sha == BASE_SHA
+    assert story.pull.trial_base_sha == BASE_SHA
     story.apply(BaseMoved("main", NEW_BASE))
-    assert story.pull.tried_base_sha == BASE_SHA
+    assert story.pull.trial_base_sha == BASE_SHA
     story.report_trial_merge(base_sha=NEW_BASE)
-    assert story.pull.tried_base_sha == NEW_BASE
+    assert story.pull.trial_base_sha == NEW_BASE
 
 
 def test_what_could_not_be_tried_has_no_base() -> None:
     story = Story().file_ready_task().reach_review()
     story.report_trial_merge()
     story.report_trial_merge(None, base_sha="", problem="the mirror is away")
-    assert story.pull.tried_base_sha is None
+    assert story.pull.trial_base_sha is None
 
 
 def test_a_verdict_on_another_commit_leaves_the_base_as_it_was() -> None:
     story = Story().file_ready_task().reach_review()
     story.report_trial_merge()
     story.report_trial_merge(sha=OTHER_SHA, base_sha=NEW_BASE)
-    assert story.pull.tried_base_sha == BASE_SHA
+    assert story.pull.trial_base_sha == BASE_SHA
 
 
 def refused_once() -> Story:
@@ -133,7 +133,7 @@ def test_a_refusal_may_be_for_want_of_a_check_that_was_never_written() -> None:
     story = refused_once()
     check, _ = story.effects_of_type(CheckRun)
     assert (check.name, check.conclusion) == ("definition-of-done", "success")
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [2]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [2]
     assert Flag.BLOCKED not in story.task.flags
     story.apply(MergeRefused(7, SHA, "Still no."))
     assert "Still no." in story.task.flags[Flag.BLOCKED]
@@ -171,7 +171,7 @@ def test_a_refusal_because_the_base_moved_is_asked_again() -> None:
     story.apply(BaseMoved("main", NEW_BASE))
     assert Flag.BLOCKED not in story.task.flags
     story.report_trial_merge(base_sha=NEW_BASE)
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [3]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [3]
 
 
 def test_without_a_pull_request_there_is_nothing_to_merge() -> None:

@@ -58,7 +58,7 @@ class TestAnAgent:
         for _ in range(10):
             story.reach_deadline(DeadlineKind.ACK)
             assert story.effects_of_type(PollAgent), "the question is still on its way"
-        assert (story.task.status, story.task.failures) == (Status.IN_PROGRESS, 0)
+        assert (story.task.status, story.task.failure_count) == (Status.IN_PROGRESS, 0)
         story.apply(AgentPollEmpty(1))
         story.reach_deadline(DeadlineKind.ACK)
         assert story.task.history[-1].outcome == "silent"
@@ -86,17 +86,17 @@ class TestAnAgent:
         for minute in (1, 2, 3):
             story.reach_deadline(DeadlineKind.POLL)
             assert [e.attempt for e in story.effects_of_type(PollAgent)] == [1]
-            assert story.lease.asked_at == story.now >= begun_at + minute * timedelta(minutes=1)
-            assert story.lease.polled_at is None
+            assert story.lease.last_poll_at == story.now >= begun_at + minute * timedelta(minutes=1)
+            assert story.lease.silence_check_at is None
         assert story.task.status is Status.IN_PROGRESS
 
     def test_whose_news_come_by_themselves_is_not(self) -> None:
         kinds = {d.kind for d in deadlines_of(Story().file_ready_task().assign().task, Story().policy.timeouts)}
-        assert kinds == {DeadlineKind.ACK, DeadlineKind.STALL, DeadlineKind.HARD}
+        assert kinds == {DeadlineKind.ACK, DeadlineKind.STALL, DeadlineKind.ATTEMPT}
 
     def test_that_lives_and_lives_and_never_ends_is_stopped(self) -> None:
         story = Story().file_ready_task().assign().start_run()
-        story.reach_deadline(DeadlineKind.HARD)
+        story.reach_deadline(DeadlineKind.ATTEMPT)
         assert story.task.history[-1].reason == "codex did not finish"
         assert "within 8 h" in story.comment_text()
         assert story.effects_of_type(CancelAgent)
@@ -104,7 +104,7 @@ class TestAnAgent:
     def test_with_a_draft_is_stopped_too(self) -> None:
         story = Story().file_ready_task().assign()
         story.see_pull(draft=True)
-        story.reach_deadline(DeadlineKind.HARD)
+        story.reach_deadline(DeadlineKind.ATTEMPT)
         assert story.effects_of_type(CancelAgent)
         assert story.task.history[-1].pull == 7
 
@@ -135,14 +135,14 @@ class TestChecks:
     def test_news_that_may_be_lost_is_read_and_its_absence_is_an_answer(self) -> None:
         story = Story().file_ready_task().reach_review()
         story.reach_deadline(DeadlineKind.CI)
-        assert story.effects_of_type(ReadChecks) == [ReadChecks(1, SHA, final=True)]
-        assert story.pull.checks_asked_at == story.now
+        assert story.effects_of_type(ReadChecks) == [ReadChecks(1, SHA, is_final=True)]
+        assert story.pull.checks_requested_at == story.now
 
     def test_after_a_merge_too(self) -> None:
         story = Story().file_ready_task(text=body(ticked=True)).reach_review()
         story.merge_pull()
         story.reach_deadline(DeadlineKind.CI)
-        assert story.effects_of_type(ReadChecks) == [ReadChecks(1, SHA, final=True)]
+        assert story.effects_of_type(ReadChecks) == [ReadChecks(1, SHA, is_final=True)]
         story.report_checks(ChecksState.NONE)
         assert story.task.status is Status.DONE
 
@@ -167,7 +167,7 @@ class TestStalls:
         story.reach_deadline(DeadlineKind.STALL)
         assert story.effects_of_type(RequestTrialMerge, ReadChecks)
         story.report_trial_merge()
-        assert [merge.round for merge in story.effects_of_type(MergePull)] == [2]
+        assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [2]
 
     def test_a_ready_task_that_no_agent_takes(self) -> None:
         story = Story().file_ready_task().assign(None, "no agent is free: codex lacks docs")
@@ -186,7 +186,7 @@ class TestStalls:
         story.file_ready_task()
         story.reach_deadline(DeadlineKind.QUEUE)
         assert Flag.STALLED not in story.task.flags
-        assert story.task.reminded_at == story.now
+        assert story.task.wait_restarted_at == story.now
 
 
 @pytest.mark.parametrize("kind", [DeadlineKind.AUTHOR, DeadlineKind.PERSON])
@@ -210,4 +210,4 @@ def test_a_withdrawn_task_waits_for_nothing() -> None:
 
 def test_flags_are_only_ever_shown_with_a_reason() -> None:
     story = Story().file_ready_task()
-    assert replace(story.task, flags={}).flagged(Flag.BLOCKED, "because").flags == {"blocked": "because"}
+    assert replace(story.task, flags={}).with_flag(Flag.BLOCKED, "because").flags == {"blocked": "because"}

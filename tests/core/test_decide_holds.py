@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.assignment.stats import lines
+from core.assignment.stats import attempt_records
 from core.audit.events import EventType
 from core.effects.base import MergePull, PollAgent, StartAgent, UpsertCard
 from core.task.deadlines import DeadlineKind, deadlines_of
@@ -28,12 +28,12 @@ class TestHeldBack:
         assert (story.task.status, story.effects_of_type(StartAgent)) == (Status.READY, [])
         story.run_command("/claim")
         assert f"To continue, comment `/{lifts}`." in story.comment_text()
-        assert kinds(story) == [DeadlineKind.HELD]
-        story.reach_deadline(DeadlineKind.HELD)
+        assert kinds(story) == [DeadlineKind.HOLD]
+        story.reach_deadline(DeadlineKind.HOLD)
         assert not story.effects_of_type(StartAgent)
         assert Flag.STALLED not in story.task.flags
         story.run_command(f"/{lifts}", role="triage")
-        assert (story.task.held, story.task.flags) == (None, {})
+        assert (story.task.hold, story.task.flags) == (None, {})
         story.assign()
         assert len(story.effects_of_type(StartAgent)) == 1
 
@@ -54,7 +54,7 @@ class TestHeldBack:
     def test_a_pause_stops_the_deadline_and_resume_restarts_it(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         story.run_command("/pause")
-        assert kinds(story) == [DeadlineKind.HELD]
+        assert kinds(story) == [DeadlineKind.HOLD]
         story.advance(hours=3)
         story.run_command("/resume")
         due = {d.kind: d.due_at for d in deadlines_of(story.task, story.policy.timeouts)}
@@ -70,12 +70,12 @@ class TestHeldBack:
         story.run_command("/pause until the customer has answered")  # which does not restart it
         story.run_command("/resume")
         due = {d.kind: d.due_at for d in deadlines_of(story.task, story.policy.timeouts)}
-        assert due[DeadlineKind.HARD] == late + (story.now - began)
+        assert due[DeadlineKind.ATTEMPT] == late + (story.now - began)
         story.run_command("/pause")
         story.advance(hours=5)
         story.run_command("/resume")
         story.run_command("/heartbeat")
-        story.reach_deadline(DeadlineKind.HARD)
+        story.reach_deadline(DeadlineKind.ATTEMPT)
         assert story.task.history[-1].outcome == "silent"
         assert story.now >= late + timedelta(hours=25)
 
@@ -89,10 +89,10 @@ class TestHeldBack:
         before = story.task
         story.run_command("/resume")
         assert story.task.lease
-        assert story.task.review
-        assert min(story.task.lease.paused, story.task.review.paused) >= timedelta(hours=20)
+        assert story.task.review_lease
+        assert min(story.task.lease.pause_duration, story.task.review_lease.pause_duration) >= timedelta(hours=20)
         assert not story.effects_of_type(PollAgent)
-        assert [row.longest_silence_seconds for row in lines(before, story.task, story.now)] == [0, 0]
+        assert [row.longest_silence_seconds for row in attempt_records(before, story.task, story.now)] == [0, 0]
 
     def test_it_is_not_merged(self) -> None:
         story = Story(merge={"auto": True}).file_ready_task(text=body(ticked=True)).reach_review()
@@ -109,10 +109,10 @@ class TestHeldBack:
 class TestTheCard:
     def test_only_edits_that_need_no_action_are_debounced(self) -> None:
         story = Story()
-        assert [card.may_wait for card in (story.file_ready_task().effects_of_type(UpsertCard))] == [False], "the first"
-        assert [card.may_wait for card in story.assign().effects_of_type(UpsertCard)] == [True]
+        assert [card.can_wait for card in (story.file_ready_task().effects_of_type(UpsertCard))] == [False], "the first"
+        assert [card.can_wait for card in story.assign().effects_of_type(UpsertCard)] == [True]
         story.run_command("/block why")
-        assert [card.may_wait for card in story.effects_of_type(UpsertCard)] == [False]
+        assert [card.can_wait for card in story.effects_of_type(UpsertCard)] == [False]
 
 
 class TestRefusals:
@@ -130,16 +130,16 @@ class TestRefusals:
         story = Story().file_ready_task()
         if before:
             story.run_command(before)
-        held = story.task.held
+        held = story.task.hold
         story.run_command(f"/{word}")
         assert story.comment_text().startswith(reason)
-        assert story.task.held == held
+        assert story.task.hold == held
 
     def test_what_is_over_is_not_held_back(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/pause")
         story.see_issue(closed=True)
-        assert (story.task.status, story.task.held, story.task.flags) == (Status.DONE, None, {})
+        assert (story.task.status, story.task.hold, story.task.flags) == (Status.DONE, None, {})
         story.run_command("/pause")
         assert story.comment_text() == "There is nothing to put on hold: the task is done."
 
@@ -151,7 +151,7 @@ class TestTheLabel:
         assert story.has_event(EventType.INSTRUCTION)
         assert story.task.flags[Flag.BLOCKED] == "Blocked by bob: the label was added. To continue, comment `/unblock`."
         story.remove_label("blocked")
-        assert (story.task.held, story.task.flags) == (None, {})
+        assert (story.task.hold, story.task.flags) == (None, {})
 
     def test_what_waits_for_another_task_still_waits_when_it_is_let_go(self) -> None:
         story = Story()

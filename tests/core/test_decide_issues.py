@@ -14,7 +14,7 @@ from core.decide.builder import DecisionBuilder
 from core.decide.issues import text_digest
 from core.effects.base import CancelAgent, CloseIssue, SetLabels, UpsertCard
 from core.signals.base import ChecksSeen, IssueSeen
-from core.task.labels import labels_for
+from core.task.labels import labels_for_repository
 from core.task.model import ChecksState, Flag, Kind, Priority, Status
 from tests.builders import ALICE, BOB, MALLORY, NOW, SHA, Story, body, issue, policy
 
@@ -39,7 +39,11 @@ class TestANewIssue:
     def test_a_repository_that_writes_the_label_with_a_capital_has_tasks_too(self) -> None:
         story = Story()
         story.see_issue(labels=("Task", "p1", "TYPE:functional", "Needs:Python"))
-        assert (story.task.priority, story.task.kind, story.task.required) == (Priority.P1, "functional", ("python",))
+        assert (story.task.priority, story.task.kind, story.task.required_capabilities) == (
+            Priority.P1,
+            "functional",
+            ("python",),
+        )
         assert not [e for e in story.see_issue(None).effects if isinstance(e, SetLabels) and "Task" in e.labels]
 
     def test_a_strangers_issue_waits_for_a_maintainers_word(self) -> None:
@@ -86,7 +90,7 @@ class TestAnEdit:
         story = Story().file_ready_task()
         story.see_issue(BOB, title="Sell pears", text=body("Sell pears.", required_capabilities="docs"))
         assert (story.task.title, story.task.intake.goal) == ("Sell pears", "Sell pears.")
-        assert story.task.required == ("docs",)
+        assert story.task.required_capabilities == ("docs",)
         assert story.has_event(EventType.TASK_EDITED)
         assert story.task.approved_by == "bob"
 
@@ -94,7 +98,7 @@ class TestAnEdit:
         story = Story().file_ready_task(text=body(required_capabilities="python"))
         story.add_label("needs:tests")
         story.see_issue(text=body())
-        assert story.task.required == ("tests",)
+        assert story.task.required_capabilities == ("tests",)
 
     def test_a_label_set_by_hand_is_stronger_than_the_unchanged_text(self) -> None:
         story = Story().file_ready_task(text=body(priority="P1"))
@@ -185,12 +189,12 @@ class TestLabelsAreInstructions:
     def test_a_capability_put_on_and_taken_off(self) -> None:
         story = Story().file_ready_task()
         story.add_label("needs:docs")
-        assert story.task.required == ("docs",)
+        assert story.task.required_capabilities == ("docs",)
         story.add_label("needs:cobol")
         assert story.task.status is Status.PENDING
         story.remove_label("needs:cobol")
         story.remove_label("needs:docs")
-        assert (story.task.required, story.task.status) == ((), Status.READY)
+        assert (story.task.required_capabilities, story.task.status) == ((), Status.READY)
 
     @pytest.mark.parametrize("label", ["status:review", "status:in-progress", "stalled", "parked", "agent:codex"])
     def test_what_only_work_can_bring_about_is_put_right(self, label: str) -> None:
@@ -220,7 +224,7 @@ class TestLabelsAreInstructions:
 
     def test_a_flag_that_a_person_takes_off_is_gone(self) -> None:
         story = Story().file_ready_task()
-        story.current_task = story.task.flagged(Flag.STALLED, "No agent took it.")
+        story.current_task = story.task.with_flag(Flag.STALLED, "No agent took it.")
         story.see_issue(labels=("task", "stalled"), at=NOW)
         story.remove_label("stalled")
         assert not story.task.flags
@@ -284,7 +288,7 @@ class TestTheLabelTaskTakenOff:
     def test_we_keep_our_hands_off(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         decision = story.remove_label("task")
-        assert story.task.withdrawn
+        assert story.task.untracked
         assert story.effects_of_type(CancelAgent)
         assert not story.effects_of_type(SetLabels)
         assert decision.deadlines == ()
@@ -294,28 +298,28 @@ class TestTheLabelTaskTakenOff:
     def test_a_lost_event_is_replaced_by_the_state_of_the_issue(self) -> None:
         story = Story().file_ready_task()
         story.see_issue(None, labels=("P2",))
-        assert story.task.withdrawn
+        assert story.task.untracked
 
     def test_put_on_again_it_starts_over(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         story.remove_label("task")
         story.add_label("task")
-        assert (story.task.status, story.task.withdrawn, story.task.closed_by) == (Status.READY, False, None)
-        assert story.task.failures == 0
+        assert (story.task.status, story.task.untracked, story.task.closed_by) == (Status.READY, False, None)
+        assert story.task.failure_count == 0
 
     def test_our_own_late_write_of_it_brings_nothing_back(self) -> None:
         story = Story().file_ready_task()
         story.remove_label("task")
         story.see_issue(ALICE, labels=("task",), sender_is_us=True)
-        assert story.task.withdrawn
+        assert story.task.untracked
 
     def test_a_done_task_stays_done(self) -> None:
         story = _story_in("done")
         story.see_issue(closed=True)
         story.remove_label("task")
-        assert (story.task.withdrawn, story.task.status) == (True, Status.DONE)
+        assert (story.task.untracked, story.task.status) == (True, Status.DONE)
         story.add_label("task")
-        assert (story.task.withdrawn, story.task.status) == (False, Status.DONE)
+        assert (story.task.untracked, story.task.status) == (False, Status.DONE)
 
     def test_a_closed_issue_is_not_worked_on_when_the_label_comes_back(self) -> None:
         story = Story().file_ready_task()
@@ -366,7 +370,7 @@ class TestTheStateOfTheIssue:
         story.see_issue(closed=False)
         assert story.task.status is Status.READY
         assert story.has_event(EventType.TASK_REOPENED)
-        assert (story.task.counted, story.task.closed_by, story.task.pull) == ((), None, None)
+        assert (story.task.counted_attempts, story.task.closed_by, story.task.pull) == ((), None, None)
 
     def test_a_merge_that_closes_the_issue_does_not_make_it_done_by_itself(self) -> None:
         story = Story().file_ready_task().reach_review()
@@ -400,7 +404,7 @@ def test_no_task_and_no_signal_of_an_issue_is_nothing() -> None:
 
 
 def test_a_repository_has_every_label_its_tasks_can_need() -> None:
-    names = labels_for(policy())
+    names = labels_for_repository(policy())
     assert {"task", "P0", "status:ready", "needs-human", "needs:python", "needs:docs", "agent:codex"} <= set(names)
     assert len(names) == len(set(names))
 

@@ -21,7 +21,7 @@ def ready_to_merge() -> Story:
 
 
 def meets(story: Story, *rivals: object) -> None:
-    story.report_trial_merge(rivals=rivals)
+    story.report_trial_merge(conflicting_pulls=rivals)
 
 
 def test_the_later_one_waits_and_says_why() -> None:
@@ -74,7 +74,7 @@ def test_the_first_one_does_not_wait() -> None:
 
 def test_where_neither_can_wait_a_person_is_called_once() -> None:
     story = ready_to_merge()
-    undecided = conflicting_pull(5, first=True, waits=Precedence.NEITHER, task=None, why="Neither can wait.")
+    undecided = conflicting_pull(5, first=True, waits=Precedence.NEITHER, task=None, reason="Neither can wait.")
     meets(story, undecided)
     assert not story.effects_of_type(MergePull)
     assert "a person must decide" in story.task.flags[Flag.NEEDS_HUMAN]
@@ -95,14 +95,14 @@ def test_a_conflict_stays_without_a_new_verdict() -> None:
     story = ready_to_merge()
     meets(story, conflicting_pull(5, first=True, waits=Precedence.THIS))
     story.report_trial_merge()
-    assert story.pull.waits_behind
+    assert story.pull.blocking_pulls
 
 
 def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
     story = ready_to_merge()
     meets(story, conflicting_pull(5, first=True, waits=Precedence.NEITHER))
     story.run_command("/resolve ignore", role="triage")
-    assert not story.task.ignored
+    assert not story.task.ignored_conflicts
     story.run_command("/resolve ignore")
     assert story.effects_of_type(MergePull)
     assert not {Flag.CONFLICT, Flag.NEEDS_HUMAN} & story.task.flags.keys()
@@ -146,7 +146,7 @@ def test_the_label_taken_off_lets_it_pass_as_well() -> None:
     meets(story, conflicting_pull(5, first=True, waits=Precedence.THIS))
     story.see_issue(label="conflict", label_added=False)
     assert story.effects_of_type(MergePull)
-    assert 5 in story.task.ignored
+    assert 5 in story.task.ignored_conflicts
 
 
 def test_the_label_taken_off_stays_off_until_there_is_another_conflict() -> None:
@@ -165,8 +165,8 @@ def test_queueing_behind_the_one_in_the_way_needs_no_name() -> None:
     meets(story, conflicting_pull(5, first=True, waits=Precedence.THIS))
     story.referenced_tasks = {"#3": other(3)}
     story.run_command("/resolve queue")
-    assert story.task.held
-    assert story.task.held.behind == "#3"
+    assert story.task.hold
+    assert story.task.hold.blocker == "#3"
 
 
 def test_a_dependency_that_comes_late_is_a_conflict() -> None:
@@ -195,5 +195,7 @@ def test_a_duplicate_is_recorded_as_a_conflict_once() -> None:
 
 def test_a_verdict_on_another_head_tells_nothing() -> None:
     story = ready_to_merge()
-    story.apply(TrialMergeDone(7, OTHER_SHA, "e" * 40, True, rivals=(conflicting_pull(5, waits=Precedence.THIS),)))
-    assert not story.pull.rivals
+    story.apply(
+        TrialMergeDone(7, OTHER_SHA, "e" * 40, True, conflicting_pulls=(conflicting_pull(5, waits=Precedence.THIS),))
+    )
+    assert not story.pull.conflicting_pulls

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.assignment.rules import Agent, choose, missing_requirement, part_of
+from core.assignment.rules import Agent, choose_agent, missing_requirement, next_role
 from core.audit.events import EventType
 from core.commands.parser import parse_commands
-from core.commands.registry import COMMANDS, WHOLE
+from core.commands.registry import COMMANDS, MULTILINE_COMMANDS
 from core.effects.base import CancelAgent, Comment, MergePull, StartAgent
 from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, ReviewDelivered
 from core.task.deadlines import DeadlineKind, deadlines_of
@@ -45,12 +45,12 @@ class TestWhoGetsWhich:
     def test_a_plan_comes_first_if_an_agent_can_plan(self) -> None:
         known = Story().file_ready_task().task
         oracle = agent("oracle", roles=frozenset({"plan"}))
-        assert part_of(known, [oracle], "agent") is Role.PLAN
-        assert part_of(known, [oracle], "none") is Role.IMPLEMENT
-        assert part_of(known, [agent("codex")], "agent") is Role.IMPLEMENT
-        assert part_of(known, [agent("oracle", roles=frozenset({"plan"}), unavailable="is away")], "agent") is (
-            Role.IMPLEMENT
-        )
+        assert next_role(known, [oracle], "agent") is Role.PLAN
+        assert next_role(known, [oracle], "none") is Role.IMPLEMENT
+        assert next_role(known, [agent("codex")], "agent") is Role.IMPLEMENT
+        assert next_role(
+            known, [agent("oracle", roles=frozenset({"plan"}), unavailable_reason="is away")], "agent"
+        ) is (Role.IMPLEMENT)
 
     def test_a_planner_and_a_reviewer_need_not_have_what_the_work_needs(self) -> None:
         known = Story().file_ready_task(text=body(required_capabilities="python")).task
@@ -59,7 +59,7 @@ class TestWhoGetsWhich:
         assert missing_requirement(known, oracle, Role.REVIEW) is None
         assert missing_requirement(known, oracle) == "does not implement"
         knows = agent("sage", "python", roles=frozenset({"plan"}))
-        assert choose(known, [oracle, knows], Story().policy.scoring, NOW, Role.PLAN).agent == "sage"
+        assert choose_agent(known, [oracle, knows], Story().policy.scoring, NOW, Role.PLAN).agent == "sage"
 
     def test_no_agent_reviews_its_own_work(self) -> None:
         known = green().task
@@ -73,9 +73,9 @@ class TestWhoGetsWhich:
         known = green().task
         others: list[Agent] = [agent("codex", roles=frozenset({"review"}))]
         if holding:
-            others.append(agent("claude", holding=1, roles=frozenset({"review"})))
-        choice = choose(known, others, Story().policy.scoring, NOW, Role.REVIEW)
-        assert (choice.agent, choice.hopeless) == (None, hopeless)
+            others.append(agent("claude", active_tasks=1, roles=frozenset({"review"})))
+        choice = choose_agent(known, others, Story().policy.scoring, NOW, Role.REVIEW)
+        assert (choice.agent, choice.is_unassignable) == (None, hopeless)
 
 
 class TestPlanning:
@@ -96,7 +96,7 @@ class TestPlanning:
         assert "@everybody" not in plan.text
         assert "ghp_" not in plan.text
         (attempt,) = story.task.history
-        assert (attempt.role, attempt.outcome, attempt.blamed) == (Role.PLAN, "delivered", False)
+        assert (attempt.role, attempt.outcome, attempt.counts_against_agent) == (Role.PLAN, "delivered", False)
         assert story.has_event(EventType.TASK_PLANNED)
         assert not story.effects_of_type(CancelAgent, Comment)
 
@@ -148,7 +148,7 @@ class TestPlanning:
             case _:
                 story.apply(AgentStartFailed(1, "There is no workflow."))
         assert story.task.status is Status.READY
-        assert story.task.failures == 0
+        assert story.task.failure_count == 0
         assert story.task.last_feedback is None, "the implementer has nothing to fix"
         assert not story.effects_of_type(Comment)
         failed = story.task.failed_plan
@@ -157,7 +157,7 @@ class TestPlanning:
         if how == "cannot start":
             assert "There is no workflow." in failed.reason
         oracle = agent("oracle", roles=frozenset({"plan"}))
-        assert part_of(story.task, [oracle], "agent") is Role.IMPLEMENT
+        assert next_role(story.task, [oracle], "agent") is Role.IMPLEMENT
 
     def test_a_planner_s_pull_request_is_not_the_work(self) -> None:
         story = planning().start_run()
@@ -177,30 +177,30 @@ class TestPlanning:
         story = planning().start_run().report_run("completed", "failure")
         story.assign("codex")
         story.run_command("/retry")
-        assert part_of(story.task, [oracle], "agent") is Role.PLAN
+        assert next_role(story.task, [oracle], "agent") is Role.PLAN
 
 
 class TestReviewing:
     def test_the_reviewer_s_lease_stands_beside_that_of_the_work(self) -> None:
         story = reviewing()
-        assert story.task.review
-        assert (story.task.review.agent, story.task.review.attempt) == ("claude", 2)
+        assert story.task.review_lease
+        assert (story.task.review_lease.agent, story.task.review_lease.attempt) == ("claude", 2)
         assert (story.lease.agent, story.lease.attempt) == ("codex", 1)
         assert story.packet()["role"] == "review"
         assert story.has_event(EventType.REVIEW_ASSIGNED)
-        assert {DeadlineKind.ACK, DeadlineKind.HARD} <= kinds(story)
+        assert {DeadlineKind.ACK, DeadlineKind.ATTEMPT} <= kinds(story)
 
     def test_each_lease_gets_only_its_own_reports(self) -> None:
         story = reviewing()
         story.apply(AgentStarted(2, "900", "https://ci/900"))
         story.start_run(run_id=900)
-        assert story.task.review
-        assert story.task.review.acknowledged_at
-        assert story.task.review.session == "900"
+        assert story.task.review_lease
+        assert story.task.review_lease.acknowledged_at
+        assert story.task.review_lease.session == "900"
         assert (story.lease.session, DeadlineKind.HEARTBEAT in kinds(story)) == ("100", True)
-        before = story.task.review
+        before = story.task.review_lease
         story.report_run("completed", "success", attempt=1)
-        assert story.task.review == before
+        assert story.task.review_lease == before
         assert story.task.status is Status.REVIEW
 
     def test_an_approval_lets_it_be_merged_and_counts_for_this_head(self) -> None:
@@ -210,7 +210,7 @@ class TestReviewing:
         assert story.has_event(EventType.TASK_REVIEWED)
         assert story.pull.approvals[-2].sha == SHA
         (review,) = story.task.history
-        assert (review.role, review.outcome, review.reason[:8], review.blamed) == (
+        assert (review.role, review.outcome, review.reason[:8], review.counts_against_agent) == (
             Role.REVIEW, "delivered", "approved", False,
         )  # fmt: skip
         story.see_pull(sha=OTHER_SHA)
@@ -229,7 +229,7 @@ class TestReviewing:
         assert (feedback.title, feedback.sha) == ("claude requested changes", SHA)
         assert "hidden" not in story.comment_text()
         assert "@everybody" not in story.comment_text()
-        assert [(a.number, a.role, a.blamed) for a in story.task.history] == [
+        assert [(a.number, a.role, a.counts_against_agent) for a in story.task.history] == [
             (2, Role.REVIEW, False),
             (1, Role.IMPLEMENT, True),
         ]
@@ -240,7 +240,7 @@ class TestReviewing:
     def test_a_verdict_of_an_attempt_that_is_over_is_recorded_and_never_applied(self, approves: bool) -> None:
         story = reviewing().start_run()
         story.see_pull(sha=OTHER_SHA)
-        assert story.task.review is None
+        assert story.task.review_lease is None
         assert story.effects_of_type(CancelAgent), "the commit it looks at is no longer the head"
         before = story.task
         story.apply(ReviewDelivered(2, approves, "Old."))
@@ -250,20 +250,20 @@ class TestReviewing:
     @pytest.mark.parametrize(("state", "status"), [("approved", Status.REVIEW), ("changes_requested", Status.READY)])
     def test_the_agent_s_own_account_speaks_for_it(self, state: str, status: Status) -> None:
         story = reviewing().start_run()
-        story.review_pull(state, CLAUDE, can_write=False, workers=("claude",), text="Hm.")
+        story.review_pull(state, CLAUDE, can_write=False, agent_names=("claude",), text="Hm.")
         assert story.task.status is status
         assert bool(story.effects_of_type(MergePull)) is (state == "approved")
-        assert story.task.review is None
+        assert story.task.review_lease is None
 
     def test_what_it_only_comments_is_a_sign_of_life(self) -> None:
         story = reviewing()
-        story.review_pull("commented", CLAUDE, can_write=False, workers=("claude",))
-        assert story.task.review
-        assert story.task.review.acknowledged_at == story.now
+        story.review_pull("commented", CLAUDE, can_write=False, agent_names=("claude",))
+        assert story.task.review_lease
+        assert story.task.review_lease.acknowledged_at == story.now
 
     def test_its_review_of_another_commit_is_recorded(self) -> None:
         story = reviewing()
-        story.review_pull("approved", CLAUDE, can_write=False, workers=("claude",), sha=OTHER_SHA)
+        story.review_pull("approved", CLAUDE, can_write=False, agent_names=("claude",), sha=OTHER_SHA)
         assert story.has_event(EventType.LATE_RESULT)
         assert not story.effects_of_type(MergePull)
 
@@ -271,7 +271,7 @@ class TestReviewing:
         story = reviewing()
         story.review_pull("approved", CRITIC)
         assert not story.effects_of_type(MergePull)
-        assert story.task.review
+        assert story.task.review_lease
 
     def test_a_person_may_always_approve(self) -> None:
         story = reviewing()
@@ -290,18 +290,18 @@ class TestReviewing:
         else:
             story.start_run(run_id=900).report_run("completed", "success", run_id=900)
         assert story.task.status is Status.REVIEW
-        assert story.task.failures == 0
+        assert story.task.failure_count == 0
         claude = agent("claude", roles=frozenset({"review"}))
         assert missing_requirement(story.task, claude, Role.REVIEW) == "gave no verdict on attempt 2"
         story.assign("oracle", role=Role.REVIEW)
-        assert story.task.review
-        assert (story.task.review.agent, story.task.review.attempt) == ("oracle", 3)
+        assert story.task.review_lease
+        assert (story.task.review_lease.agent, story.task.review_lease.attempt) == ("oracle", 3)
 
     def test_without_a_reviewer_a_person_is_called_once(self) -> None:
-        story = green().assign(None, "no agent is free", role=Role.REVIEW, hopeless=True)
+        story = green().assign(None, "no agent is free", role=Role.REVIEW, is_unassignable=True)
         assert story.task.flags.keys() == {Flag.NEEDS_HUMAN}
         assert "Review #7 yourself" in story.comment_text()
-        story.assign(None, "no agent is free", role=Role.REVIEW, hopeless=True)
+        story.assign(None, "no agent is free", role=Role.REVIEW, is_unassignable=True)
         assert not story.effects_of_type(Comment)
         story.review_pull("approved", ALICE)
         assert Flag.NEEDS_HUMAN not in story.task.flags
@@ -345,10 +345,10 @@ def test_after_two_failed_fixes_another_agent_although_others_planned_and_review
         story.assign("claude", role=Role.REVIEW)
         story.apply(ReviewDelivered(attempt + 1, False, "No."))
     there = [agent("codex", "python"), agent("claude", "python")]
-    choice = choose(story.task, there, story.policy.scoring, NOW)
+    choice = choose_agent(story.task, there, story.policy.scoring, NOW)
     assert choice.agent == "claude"
     assert {c.agent: c.excluded for c in choice.candidates}["codex"] == "two failed attempts in a row"
-    assert story.task.failures == 2
+    assert story.task.failure_count == 2
     story.assign("claude").start_run().report_run("completed", "failure")
     assert story.task.status is Status.FAILED, "three attempts at the work, whatever else there was"
 
@@ -357,7 +357,7 @@ class TestLastWords:
     """Of a session whose last words are read."""
 
     def seen(self, story: Story, attempt: int, words: str, state: SessionState = SessionState.DELIVERED) -> None:
-        story.apply(AgentSeen(attempt, state, story.now, "s-1", words=words))
+        story.apply(AgentSeen(attempt, state, story.now, "s-1", output=words))
 
     @pytest.mark.parametrize("words", ["Here it is:\n\n/plan First this.\n\nThen that.", "First this.\n\nThen that."])
     def test_a_planner_s_are_its_plan(self, words: str) -> None:
@@ -372,7 +372,7 @@ class TestLastWords:
         story = reviewing().start_run()
         self.seen(story, 2, f"I looked at all of it.\n\n/review {word} Hm.\nMore.")
         assert story.task.status is status
-        assert story.task.review is None
+        assert story.task.review_lease is None
         assert bool(story.effects_of_type(MergePull)) is (word == "approve")
         if word == "changes":
             assert story.task.last_feedback
@@ -410,14 +410,14 @@ class TestLastWords:
 class TestByCommand:
     def test_the_planner_s_account_gives_its_plan_in_a_comment(self) -> None:
         story = Story(**PLANNED).file_ready_task().assign("claude", role=Role.PLAN).start_run()
-        story.run_command("/plan First this.\n\nThen that.", CLAUDE, "none", workers=("claude",))
+        story.run_command("/plan First this.\n\nThen that.", CLAUDE, "none", agent_names=("claude",))
         assert story.task.plan
         assert (story.task.plan.text, story.task.plan.agent) == ("First this.\n\nThen that.", "claude")
         assert story.task.status is Status.READY
 
     def test_another_agent_s_account_is_refused(self) -> None:
         story = planning().start_run()
-        story.run_command("/plan Mine is better.", CLAUDE, "none", workers=("claude",))
+        story.run_command("/plan Mine is better.", CLAUDE, "none", agent_names=("claude",))
         assert story.task.plan is None
         assert "only the holder can use `/plan`" in story.comment_text()
         assert story.has_event(EventType.LATE_RESULT)
@@ -436,9 +436,9 @@ class TestByCommand:
     @pytest.mark.parametrize(("word", "status"), [("approve", Status.REVIEW), ("changes", Status.READY)])
     def test_the_reviewer_s_account_says_its_verdict(self, word: str, status: Status) -> None:
         story = reviewing().start_run()
-        story.run_command(f"/review {word} Hm.\nMore.", CLAUDE, "none", workers=("claude",))
+        story.run_command(f"/review {word} Hm.\nMore.", CLAUDE, "none", agent_names=("claude",))
         assert story.task.status is status
-        assert story.task.review is None
+        assert story.task.review_lease is None
         assert bool(story.effects_of_type(MergePull)) is (word == "approve")
         if word == "changes":
             assert story.task.last_feedback
@@ -453,25 +453,25 @@ class TestByCommand:
     @pytest.mark.parametrize("word", ["/release", "/fail I cannot read it."])
     def test_a_reviewer_gives_back_its_review_and_not_the_work(self, word: str) -> None:
         story = reviewing().start_run()
-        story.run_command(word, CLAUDE, "none", workers=("claude",))
+        story.run_command(word, CLAUDE, "none", agent_names=("claude",))
         assert (story.task.status, story.lease.agent) == (Status.REVIEW, "codex")
-        assert story.task.review is None
-        assert story.task.failures == 0
+        assert story.task.review_lease is None
+        assert story.task.failure_count == 0
         assert missing_requirement(story.task, agent("claude", roles=frozenset({"review"})), Role.REVIEW)
 
     def test_a_reviewer_s_heartbeat_is_its_own(self) -> None:
         story = reviewing()
         before = story.lease
-        story.run_command("/heartbeat", CLAUDE, "none", workers=("claude",))
-        assert story.task.review
-        assert story.task.review.last_sign_at == story.now
+        story.run_command("/heartbeat", CLAUDE, "none", agent_names=("claude",))
+        assert story.task.review_lease
+        assert story.task.review_lease.last_activity_at == story.now
         assert story.lease == before
 
     def test_a_planner_that_gives_up_is_not_held_against_the_work(self) -> None:
         story = Story(**PLANNED).file_ready_task().assign("claude", role=Role.PLAN).start_run()
-        story.run_command("/fail I have no idea.", CLAUDE, "none", workers=("claude",))
+        story.run_command("/fail I have no idea.", CLAUDE, "none", agent_names=("claude",))
         assert story.task.status is Status.READY
-        assert story.task.failures == 0
+        assert story.task.failure_count == 0
         assert story.task.failed_plan
         assert "I have no idea." in story.task.failed_plan.reason
 
@@ -483,7 +483,7 @@ class TestByCommand:
 
 
 def test_what_looks_like_a_command_in_a_plan_is_part_of_it() -> None:
-    (found,) = parse_commands("/plan First.\n\n/retry\n", COMMANDS, WHOLE)
+    (found,) = parse_commands("/plan First.\n\n/retry\n", COMMANDS, MULTILINE_COMMANDS)
     assert (found.name, found.argument) == ("plan", "First.\n\n/retry")
-    first, second = parse_commands("/review\n/retry\n", COMMANDS, WHOLE)
+    first, second = parse_commands("/review\n/retry\n", COMMANDS, MULTILINE_COMMANDS)
     assert (first.name, second.name) == ("review", "retry")

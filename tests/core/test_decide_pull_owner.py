@@ -14,7 +14,7 @@ from tests.builders import ALICE, BOB, OTHER_SHA, SHA, Story, pull
 
 def opened(story: Story, workers: tuple[str, ...] | None, number: int = 7, **changes: object) -> Decision:
     facts = pull(number, **{"branch": "their/own", "at": story.now, **changes})  # type: ignore[arg-type]
-    return story.apply(PullSeen(facts, None, author_can_write=True, workers=workers))
+    return story.apply(PullSeen(facts, None, author_can_write=True, agent_names=workers))
 
 
 def test_the_holders_own_branch_carries_its_work() -> None:

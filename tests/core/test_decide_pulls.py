@@ -136,7 +136,11 @@ class TestPushedTo:
         story.report_checks(ChecksState.SUCCESS)
         story.see_pull(sha=OTHER_SHA)
         assert (story.pull.head_sha, story.pull.checks) == (OTHER_SHA, ChecksState.PENDING)
-        assert (story.pull.mergeable_sha, story.pull.dod_shown, story.pull.conflict_shown) == (None, None, None)
+        assert (story.pull.mergeable_sha, story.pull.dod_fingerprint, story.pull.conflict_fingerprint) == (
+            None,
+            None,
+            None,
+        )
         assert story.effects_of_type(RequestTrialMerge, ReadChecks)
 
     def test_another_base_is_as_good_as_a_new_head(self) -> None:
@@ -152,13 +156,13 @@ class TestPushedTo:
 
     def test_it_is_no_longer_stalled(self) -> None:
         story = Story().file_ready_task().reach_review()
-        story.current_task = story.task.flagged(Flag.STALLED, "Nothing moves.")
+        story.current_task = story.task.with_flag(Flag.STALLED, "Nothing moves.")
         story.see_pull(sha=OTHER_SHA)
         assert Flag.STALLED not in story.task.flags
 
     def test_merely_read_again_it_is_as_stalled_as_before(self) -> None:
         story = Story().file_ready_task().reach_review()
-        story.current_task = story.task.flagged(Flag.STALLED, "Nothing moves.")
+        story.current_task = story.task.with_flag(Flag.STALLED, "Nothing moves.")
         story.see_pull(at=story.pull.updated_at)
         assert Flag.STALLED in story.task.flags
         assert story.last_decision.effects == ()
@@ -169,13 +173,13 @@ class TestClosedUnmerged:
         story = Story().file_ready_task().reach_review()
         story.see_pull(closed=True)
         assert story.task.status is Status.READY
-        assert story.task.failures == 1
+        assert story.task.failure_count == 1
         assert "closed without being merged" in story.comment_text()
 
     def test_closed_by_the_bot_blames_no_agent(self) -> None:
         story = Story().file_ready_task().reach_review()
         story.see_pull(closed=True, by_us=True)
-        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
         assert story.task.history[-1].outcome == "released"
 
     def test_a_draft_that_is_closed_stops_its_agent(self) -> None:

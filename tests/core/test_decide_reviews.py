@@ -119,7 +119,7 @@ def test_an_approval_may_be_what_githubs_refusal_asked_for() -> None:
     )  # perhaps for want of our check: it is written, and asked again
     story.apply(MergeRefused(7, SHA, "At least 1 approving review is required."))
     story.review_pull("approved", ALICE)
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [3]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [3]
     assert Flag.BLOCKED not in story.task.flags
 
 
@@ -179,4 +179,4 @@ class TestOfADraft:
         story.see_pull(draft=True, author=ALICE)
         story.review_pull("changes_requested", text="No.")
         assert not story.effects_of_type(MessageAgent)
-        assert story.pull.asked is None
+        assert story.pull.requested_changes is None

@@ -39,7 +39,7 @@ def asks(story: Story, command: str = "/task bug", **more: Any) -> CreateTask:
 def done(story: Story, asked: CreateTask, **more: Any) -> Story:
     """The sender did it: the issue is seen as if the label had been put on, and the rules hear that it is done."""
     story.see_issue(
-        asked.by if asked.can_write else MALLORY,
+        asked.actor if asked.can_write else MALLORY,
         text=asked.body if asked.body is not None else story.issue.body,
         labels=(*story.issue.labels, "task"),
         label="task",
@@ -56,7 +56,7 @@ class TestOnAPlainIssue:
         asked = asks(story, "/task bug", author=BOB)
         assert asked.body is not None
         assert asked.body.startswith(PLAIN)
-        assert (asked.seen, asked.can_write, asked.kind) == (
+        assert (asked.text_digest, asked.can_write, asked.kind) == (
             text_digest("Wrong total", PLAIN),
             True,
             Kind.NON_FUNCTIONAL,
@@ -86,7 +86,7 @@ class TestOnAPlainIssue:
         assert not asked.can_write
         done(story, asked)
         assert story.task.status is Status.PENDING
-        assert story.task.missing == (
+        assert story.task.readiness_problems == (
             "Its text is by a person without write access: a maintainer must read it and approve it with `/ready`.",
         )
 
@@ -100,7 +100,7 @@ class TestOnAPlainIssue:
     def test_without_a_template_its_text_stays_and_a_rocket_says_enough(self) -> None:
         story = plain(body())
         asked = asks(story, "/task")
-        assert (asked.body, asked.kind, asked.answer) == (None, None, "")
+        assert (asked.body, asked.kind, asked.reply) == (None, None, "")
         done(story, asked)
         assert story.comment_text() == ""
         assert story.task.status is Status.READY
@@ -114,7 +114,7 @@ class TestOnAPlainIssue:
             "`/task bug`, `/task payment`."
         )
         story = plain("", title="Hm")
-        assert all(f"`/task {name}`" in asks(story, "/task").answer for name in built_in_templates())
+        assert all(f"`/task {name}`" in asks(story, "/task").reply for name in built_in_templates())
 
     def test_the_class_is_the_templates_unless_a_label_says_otherwise(self) -> None:
         story = plain("Customers would like to pay later.", title="Add a feature")
@@ -174,9 +174,9 @@ class TestOnATask:
     def test_one_whose_label_was_taken_off_comes_back(self) -> None:
         story = Story().file_ready_task()
         story.remove_label("task")
-        assert story.task.withdrawn
+        assert story.task.untracked
         done(story, asks(story, "/task"))
-        assert (story.task.withdrawn, story.task.status) == (False, Status.READY)
+        assert (story.task.untracked, story.task.status) == (False, Status.READY)
 
     def test_when_the_label_is_taken_off_again_before_it_is_done_nothing_starts(self) -> None:
         story = plain()
@@ -210,7 +210,7 @@ class TestRefused:
     def test_a_broken_one_is_named_beside_the_others(self) -> None:
         story = plain()
         story.templates = effective_templates([OWN])
-        told = asks(story).answer
+        told = asks(story).reply
         assert told.startswith("I filled in the missing sections from the template `bug`")
         assert (
             "- `.github/task-templates/voucher.yml`: line 1: `title`: the key `title` is missing (and 6 more)" in told

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from core.assignment.rules import failed_before, missing_requirement
+from core.assignment.rules import missing_requirement, repeated_failure
 from core.audit.events import Event, EventType
 from core.effects.base import CancelAgent, ReadChecks, RequestTrialMerge, StartAgent
 from core.task.model import Actor, ChecksState, Flag, Role, Status
 from tests.builders import BOB, MALLORY, NOW, ROBOT, SHA, Story, agent, body, refused
 
-CODEX: dict[str, Any] = {"author": ROBOT, "role": "none", "workers": ("codex",)}
-CLAUDE = {**CODEX, "workers": ("claude",)}
+CODEX: dict[str, Any] = {"author": ROBOT, "role": "none", "agent_names": ("codex",)}
+CLAUDE = {**CODEX, "agent_names": ("claude",)}
 
 
 class TestTheHolder:
@@ -24,7 +24,7 @@ class TestTheHolder:
         story.run_command("/progress half of the tests pass, @all", **CODEX)
         assert story.lease.progress.startswith("half of the tests pass")
         assert "@all" not in story.lease.progress
-        assert story.lease.last_sign_at == story.now
+        assert story.lease.last_activity_at == story.now
         story.run_command("/progress", **CODEX)
         assert refused(story) == "Describe the progress: `/progress half of the tests pass`."
 
@@ -54,12 +54,12 @@ class TestTheHolder:
     def test_with_write_access_a_person_may_say_that_the_agent_lives(self) -> None:
         story = Story().file_ready_task().assign()
         story.run_command("/heartbeat", author=BOB)
-        assert story.lease.last_sign_at == story.now
+        assert story.lease.last_activity_at == story.now
 
     def test_fail_ends_the_attempt_and_the_next_one_gets_the_reason(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         story.run_command("/fail the API has no such call: token=ghp_" + "a" * 36, **CODEX)
-        assert (story.task.status, story.task.failures) == (Status.READY, 1)
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 1)
         assert story.effects_of_type(CancelAgent)
         story.assign("claude")
         feedback = story.packet()["feedback"]
@@ -73,7 +73,7 @@ class TestTheHolder:
         story.run_command("/fail", author=BOB)
         assert refused(story).startswith("Give a reason")
         story.run_command("/fail I am ill", author=BOB)
-        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
 
     def test_review_hands_a_draft_in(self) -> None:
         story = Story().file_ready_task().assign().start_run()
@@ -95,7 +95,7 @@ class TestWhichAgentItIs:
 
     def test_an_agent_of_any_name_speaks_by_the_account_that_is_configured(self) -> None:
         story = Story().file_ready_task().assign("codex").start_run()
-        story.run_command("/progress half of it", ROBOT, "none", workers=("aider", "codex"))
+        story.run_command("/progress half of it", ROBOT, "none", agent_names=("aider", "codex"))
         assert story.lease.progress == "half of it"
 
     def test_a_person_is_no_agent_whatever_their_name(self) -> None:
@@ -109,12 +109,12 @@ class TestWhichAgentItIs:
     def test_a_person_who_has_an_agent_s_name_holds_for_themselves(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/claim", Actor(77, "codex"))
-        story.run_command("/progress mine", workers=("codex",), author=ROBOT, role="none")
+        story.run_command("/progress mine", agent_names=("codex",), author=ROBOT, role="none")
         assert story.lease.progress == ""
         story.see_pull(author=Actor(77, "codex"))
         assert missing_requirement(story.task, agent("codex", roles=frozenset({"review"})), Role.REVIEW) is None
         story.report_checks(ChecksState.FAILURE)
-        assert failed_before(story.task, "codex") is None
+        assert repeated_failure(story.task, "codex") is None
         assert [a.worker for a in story.task.history] == [None]
 
     def test_an_agent_that_was_offered_its_task_fetches_it(self) -> None:
@@ -172,7 +172,7 @@ class TestPrepAndNeeds:
     def test_needs_adds_a_capability_that_some_agent_has(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/needs Docs", role="triage")
-        assert story.task.required == ("docs",)
+        assert story.task.required_capabilities == ("docs",)
         story.run_command("/needs docs")
         assert refused(story) == "The task already needs `docs`."
         story.run_command("/needs pyhton")
@@ -186,7 +186,7 @@ class TestPrepAndNeeds:
 class TestAssign:
     def ready(self, **changes: Any) -> Story:
         story = Story(**changes).file_ready_task(labels=("task", "needs:python"))
-        story.agents = (agent("codex", "python"), agent("claude", "python", holding=1), agent("grace", "cobol"))
+        story.agents = (agent("codex", "python"), agent("claude", "python", active_tasks=1), agent("grace", "cobol"))
         return story
 
     def test_the_named_agent_gets_it_now(self) -> None:
@@ -237,9 +237,9 @@ class TestAssign:
     def test_reassign_takes_it_from_the_holder_without_blame(self) -> None:
         story = self.ready()
         story.run_command("/assign codex")
-        story.agents = (agent("codex", "python", holding=1), agent("claude", "python"), agent("grace", "cobol"))
+        story.agents = (agent("codex", "python", active_tasks=1), agent("claude", "python"), agent("grace", "cobol"))
         story.run_command("/reassign")
-        assert (story.lease.agent, story.lease.attempt, story.task.failures) == ("claude", 2, 0)
+        assert (story.lease.agent, story.lease.attempt, story.task.failure_count) == ("claude", 2, 0)
         assert [cancel.agent for cancel in story.effects_of_type(CancelAgent)] == ["codex"]
         assert story.task.history[-1].reason == "taken from codex by @alice"
         story.run_command("/reassign codex")
@@ -279,7 +279,7 @@ class TestPeopleAreCalled:
 
     def test_a_conflict_is_resolved_by_another_agent_or_by_a_person(self) -> None:
         story = Story().file_ready_task().assign().start_run()
-        story.agents = (agent("codex", holding=1), agent("claude"))
+        story.agents = (agent("codex", active_tasks=1), agent("claude"))
         story.run_command("/resolve reassign")
         assert refused(story) == "There is no conflict to resolve."
         story.see_pull(draft=True)

@@ -9,7 +9,7 @@ import pytest
 from core.conflicts.pulls import FileConflict
 from core.decide.update_branch import is_behind
 from core.effects.base import AddReaction, Comment, MergePull, MessageAgent, UpdateBranch
-from core.effects.commands import Asked
+from core.effects.commands import RequestingCommand
 from core.signals.base import BranchUpdateDone, MergeRefused, TrialMergeDone
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import ALICE, BASE_SHA, BOB, MALLORY, OTHER_SHA, SHA, Story, body
@@ -43,14 +43,14 @@ def conflict(files: tuple[str, ...] = ("shop/a.py",)) -> TrialMergeDone:
 def test_write_access_permits_the_request() -> None:
     story = in_review()
     effect = asks(story, comment_id=5)
-    assert effect == UpdateBranch(1, 7, "task/1-1", "main", SHA, BASE_SHA, Asked(1, "1:x", "alice", 5))
+    assert effect == UpdateBranch(1, 7, "task/1-1", "main", SHA, BASE_SHA, RequestingCommand(1, "1:x", "alice", 5))
     assert story.effects_of_type(AddReaction, Comment) == [AddReaction(5, "rocket")]
     assert asks(story).key != effect.key, "asked again it is tried again"
 
 
 def test_others_cannot_request_it() -> None:
     story = in_review()
-    story.run_command("/resolve rebase", MALLORY, "triage", pressed=True)
+    story.run_command("/resolve rebase", MALLORY, "triage", from_button=True)
     assert not story.effects_of_type(UpdateBranch)
     assert story.comment_text().startswith("@mallory: `/resolve rebase` needs write access; you have triage access")
 
@@ -96,7 +96,7 @@ def test_the_requester_is_notified_of_the_outcome(outcome: Any, text: str) -> No
     assert "ghp_" not in story.comment_text()
     assert "@bob" not in story.comment_text()
     assert story.effects_of_type(AddReaction) == [AddReaction(5, "confused")]
-    pressed = asks(story, pressed=True, author=BOB)
+    pressed = asks(story, from_button=True, author=BOB)
     story.apply(BranchUpdateDone(pressed, outcome, "No way"))
     assert story.comment_text().startswith("@bob: ")
 
@@ -113,7 +113,7 @@ def test_an_agent_at_work_is_notified_of_both_outcomes() -> None:
     story.apply(BranchUpdateDone(effect, "done"))
     (steer,) = story.effects_of_type(MessageAgent)
     assert "Pull before you push." in steer.text
-    story.apply(BranchUpdateDone(asks(story), "conflict", trial=conflict()))
+    story.apply(BranchUpdateDone(asks(story), "conflict", trial_merge=conflict()))
     (steer,) = story.effects_of_type(MessageAgent)
     assert "- `shop/a.py`" in steer.text
     assert story.comment_text() == (
@@ -125,7 +125,7 @@ def test_an_agent_at_work_is_notified_of_both_outcomes() -> None:
 
 def test_a_conflict_sends_back_what_is_in_review() -> None:
     story = in_review()
-    story.apply(BranchUpdateDone(asks(story), "conflict", trial=conflict(("a", "b"))))
+    story.apply(BranchUpdateDone(asks(story), "conflict", trial_merge=conflict(("a", "b"))))
     assert story.comment_text().endswith(
         "they conflict in `a`, `b`.\nThe task goes back to the queue with this as feedback."
     )
@@ -153,18 +153,18 @@ def test_a_person_can_ask_for_it_on_their_own_pull_request() -> None:
 @pytest.mark.parametrize("update", ["never", "needed"])
 def test_unless_configured_a_branch_that_is_behind_is_left_alone(update: str) -> None:
     story = in_review(update=update)
-    story.report_trial_merge(base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(base_sha=NEW_BASE, is_behind=True)
     assert not story.effects_of_type(UpdateBranch)
 
 
 def test_always_follows_the_base_once_for_each_of_its_commits() -> None:
     story = in_review(update="always")
-    story.report_trial_merge(base_sha=BASE_SHA, behind=False)
+    story.report_trial_merge(base_sha=BASE_SHA, is_behind=False)
     assert not story.effects_of_type(UpdateBranch)
-    story.report_trial_merge(base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(base_sha=NEW_BASE, is_behind=True)
     (effect,) = story.effects_of_type(UpdateBranch)
     assert effect == UpdateBranch(1, 7, "task/1-1", "main", SHA, NEW_BASE)
-    story.report_trial_merge(base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(base_sha=NEW_BASE, is_behind=True)
     assert [again.key for again in story.effects_of_type(UpdateBranch)] == [effect.key], (
         "the same effect, so it is sent once"
     )
@@ -176,20 +176,20 @@ def test_always_follows_the_base_once_for_each_of_its_commits() -> None:
 def test_always_leaves_alone_what_is_merged_held_or_a_persons() -> None:
     story = in_review(update="always", auto=True)
     story.report_checks(ChecksState.SUCCESS)
-    story.report_trial_merge(base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(base_sha=NEW_BASE, is_behind=True)
     assert not story.effects_of_type(UpdateBranch)
     story = in_review(update="always")
     story.run_command("/pause")
-    story.report_trial_merge(base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(base_sha=NEW_BASE, is_behind=True)
     assert not story.effects_of_type(UpdateBranch)
     story = Story(merge={"update": "always"}).file_ready_task()
     story.run_command("/claim", ALICE)
     story.see_pull(author=ALICE, branch="alices", attempt=None)
-    story.report_trial_merge(base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(base_sha=NEW_BASE, is_behind=True)
     assert not story.effects_of_type(UpdateBranch)
     story = in_review(update="always")
-    story.report_trial_merge(None, base_sha=NEW_BASE, behind=True, problem="the mirror is away")
-    story.report_trial_merge(sha=OTHER_SHA, base_sha=NEW_BASE, behind=True)
+    story.report_trial_merge(None, base_sha=NEW_BASE, is_behind=True, problem="the mirror is away")
+    story.report_trial_merge(sha=OTHER_SHA, base_sha=NEW_BASE, is_behind=True)
     assert not story.effects_of_type(UpdateBranch)
 
 
@@ -213,11 +213,11 @@ def test_needed_brings_it_up_to_date_when_github_wants_that_and_only_once() -> N
     story.report_checks(ChecksState.SUCCESS)
     story.apply(MergeRefused(7, SHA, BEHIND))
     (effect,) = story.effects_of_type(UpdateBranch)
-    assert (effect.head_sha, effect.base_sha, effect.asked) == (SHA, BASE_SHA, None)
+    assert (effect.head_sha, effect.base_sha, effect.command) == (SHA, BASE_SHA, None)
     assert Flag.BLOCKED not in story.task.flags
     # It was up to date after all: GitHub is asked once more, and if it still refuses a person sees it.
     story.apply(BranchUpdateDone(effect, "current"))
-    assert [merge.round for merge in story.effects_of_type(MergePull)] == [2]
+    assert [merge.merge_attempt for merge in story.effects_of_type(MergePull)] == [2]
     for _ in range(2):
         story.apply(MergeRefused(7, SHA, BEHIND))
         assert not story.effects_of_type(UpdateBranch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.review.definition_of_done import done_gaps, merge_gaps, review_gap
+from core.review.definition_of_done import done_blockers, merge_blockers, review_blocker
 from core.task.model import Approval, ChecksState, Task
 from tests.builders import OTHER_SHA, SHA, Story, body
 
@@ -22,7 +22,7 @@ def task(*, ticked: bool = True, criteria: tuple[str, ...] = ("a", "b"), **pull:
 
 @pytest.mark.parametrize("state", [ChecksState.SUCCESS, ChecksState.NONE])
 def test_done_is_merged_with_passing_checks_and_every_criterion_ticked(state: ChecksState) -> None:
-    assert done_gaps(task(**MERGED, checks=state)) == ()
+    assert done_blockers(task(**MERGED, checks=state)) == ()
 
 
 @pytest.mark.parametrize(
@@ -42,23 +42,23 @@ def test_done_is_merged_with_passing_checks_and_every_criterion_ticked(state: Ch
     ],
 )
 def test_what_keeps_it_from_being_done(changes: dict[str, Any], gaps: tuple[str, ...]) -> None:
-    assert done_gaps(task(**changes)) == gaps
+    assert done_blockers(task(**changes)) == gaps
 
 
 def test_without_a_pull_request_nothing_is_done() -> None:
     without = replace(task(), pull=None)
-    assert done_gaps(without) == ("There is no pull request.",)
-    assert merge_gaps(without, "none") == ("There is no open pull request.",)
+    assert done_blockers(without) == ("There is no pull request.",)
+    assert merge_blockers(without, "none") == ("There is no open pull request.",)
 
 
 def test_criteria_that_were_taken_out_do_not_count_as_ticked() -> None:
     story = Story().file_ready_task().reach_review()
     story.see_issue(text=body(criteria=()))
-    assert "The task has no acceptance criteria." in done_gaps(story.task)
+    assert "The task has no acceptance criteria." in done_blockers(story.task)
 
 
 def test_a_quoted_criterion_sends_no_notification() -> None:
-    assert "@everybody" not in done_gaps(task(**MERGED, ticked=False, criteria=("thank @everybody",)))[0]
+    assert "@everybody" not in done_blockers(task(**MERGED, ticked=False, criteria=("thank @everybody",)))[0]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_a_quoted_criterion_sends_no_notification() -> None:
     ],
 )
 def test_what_keeps_it_from_being_merged(changes: dict[str, Any], gap: str | None) -> None:
-    assert merge_gaps(task(**changes), "none") == ((gap,) if gap else ())
+    assert merge_blockers(task(**changes), "none") == ((gap,) if gap else ())
 
 
 def test_what_a_stranger_wrote_or_ticked_merges_nothing() -> None:
     known = replace(task(**OPEN), approved_digest="of an earlier text")
-    (gap,) = merge_gaps(known, "none")
+    (gap,) = merge_blockers(known, "none")
     assert "`/ready`" in gap
 
 
@@ -103,4 +103,4 @@ PERSON, BOT = Approval(SHA, by_bot=False), Approval(SHA, by_bot=True)
 def test_whose_approval_counts(required: str, approvals: dict[int, Approval], enough: bool) -> None:
     pull = task(approvals=approvals).pull
     assert pull
-    assert (review_gap(pull, required) is None) is enough
+    assert (review_blocker(pull, required) is None) is enough

@@ -8,7 +8,7 @@ import pytest
 
 from core.audit.events import EventType
 from core.effects.base import AddReaction, SetDependency
-from core.intake.references import references_in
+from core.intake.references import find_issue_references
 from core.signals.base import BlockerCleared, DependencyRefused, ReferencedIssue
 from core.task.dependencies import Source
 from core.task.model import Flag, Status, Task
@@ -32,7 +32,7 @@ def other(number: int = 12) -> Task:
     ],
 )
 def test_the_references_of_an_argument(argument: str, named: tuple[str, ...], rest: str) -> None:
-    assert references_in(argument) == (named, rest)
+    assert find_issue_references(argument) == (named, rest)
 
 
 class TestDepends:
@@ -42,7 +42,7 @@ class TestDepends:
     def test_github_is_asked_for_each(self) -> None:
         story = Story().file_ready_task()
         story.run_command(
-            "/depends #12, acme/web#3", role="triage", issues=self.named("#12", "acme/web#3"), comment_id=77
+            "/depends #12, acme/web#3", role="triage", referenced_issues=self.named("#12", "acme/web#3"), comment_id=77
         )
         assert story.effects_of_type(SetDependency) == [
             SetDependency(1, "#12", 1000, True, 1, 77, "1:x:#12"),
@@ -53,7 +53,7 @@ class TestDepends:
 
     def test_of_a_task_in_hand_it_is_said_that_its_holder_goes_on(self) -> None:
         story = Story().file_ready_task().assign()
-        story.run_command("/depends #12", issues=self.named("#12"))
+        story.run_command("/depends #12", referenced_issues=self.named("#12"))
         assert story.comment_text() == "`codex` continues its work; the task waits only after it returns to the queue."
 
     @pytest.mark.parametrize(
@@ -75,40 +75,42 @@ class TestDepends:
         story.dependencies = {"#5": True}
         story.file_ready_task()
         story.graph = {"acme/web#3": ("#4",), "#4": ("#1",)}
-        story.run_command(f"/depends {argument}", issues=self.named("#1", "#5", "acme/web#3"))
+        story.run_command(f"/depends {argument}", referenced_issues=self.named("#1", "#5", "acme/web#3"))
         assert refused(story) == why
 
     def test_all_mistakes_are_named_at_once_and_nothing_is_done(self) -> None:
         story = Story().file_ready_task()
-        story.run_command("/depends #1 #7 #12", issues=self.named("#1", "#12") | self.named("#7", pull_request=True))
+        story.run_command(
+            "/depends #1 #7 #12", referenced_issues=self.named("#1", "#12") | self.named("#7", pull_request=True)
+        )
         assert refused(story) == (
             "- A task cannot depend on itself.\n- #7 is a pull request. Name the issue that it works on."
         )
 
     def test_a_dry_run_tells_github_nothing(self) -> None:
         story = Story(dry_run=True).file_ready_task()
-        story.run_command("/depends #12", issues=self.named("#12"))
+        story.run_command("/depends #12", referenced_issues=self.named("#12"))
         assert refused(story).startswith("Dry run")
 
     def test_a_task_that_is_over_waits_for_nothing(self) -> None:
         story = Story().file_ready_task()
         story.add_label("status:done")
-        story.run_command("/depends #12", issues=self.named("#12"))
+        story.run_command("/depends #12", referenced_issues=self.named("#12"))
         assert refused(story) == "There is nothing to wait for: the task is done."
 
     def test_remove_takes_one_of_githubs_own_away(self) -> None:
         story = Story().file_ready_task()
         story.sources = {"#2": Source.BLOCKED_BY, "#3": Source.SUB_ISSUE, "#4": Source.TEXT, "#5": Source.REMOVED}
         issues = self.named("#2", "#3", "#4", "#5")
-        story.run_command("/depends remove #2", role="triage", issues=issues)
+        story.run_command("/depends remove #2", role="triage", referenced_issues=issues)
         (effect,) = story.effects_of_type(SetDependency)
-        assert (effect.reference, effect.issue_id, effect.wanted) == ("#2", 1000, False)
+        assert (effect.reference, effect.issue_id, effect.is_present) == ("#2", 1000, False)
         for name, why in (
             ("#3", "#3 is a sub-issue of this issue. Remove it from the list of sub-issues."),
             ("#4", "#4 is named in the text of the issue. Remove it there."),
             ("#5", "The task does not depend on #5."),
         ):
-            story.run_command(f"/depends remove {name}", issues=issues)
+            story.run_command(f"/depends remove {name}", referenced_issues=issues)
             assert refused(story) == why
 
     @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ class TestQueueBehind:
         story.see_issue()
         assert story.task.status is Status.PENDING
         story.run_command("/resolve queue")
-        assert (story.task.status, story.task.in_line) == (Status.READY, False)
+        assert (story.task.status, story.task.is_assignable) == (Status.READY, False)
         assert story.task.flags[Flag.BLOCKED] == (
             "Waiting for #12: alice queued this task until #12 is over. To continue anyway, comment `/unblock`."
         )
@@ -145,10 +147,10 @@ class TestQueueBehind:
         assert story.comment_text() == ""
 
         story.apply(BlockerCleared(3))
-        assert story.task.held, "of another task it is no news"
+        assert story.task.hold, "of another task it is no news"
         story.duplicates = ()
         story.apply(BlockerCleared(12))
-        assert (story.task.in_line, story.task.flags) == (True, {})
+        assert (story.task.is_assignable, story.task.flags) == (True, {})
 
     def test_unblock_takes_it_back(self) -> None:
         story = Story()
@@ -157,8 +159,8 @@ class TestQueueBehind:
         story.see_issue()
         story.run_command("/resolve queue")
         story.run_command("/unblock", role="triage")
-        assert (story.task.held, story.task.status) == (None, Status.PENDING)
-        assert story.task.missing[0].startswith("It is a duplicate of #12")
+        assert (story.task.hold, story.task.status) == (None, Status.PENDING)
+        assert story.task.readiness_problems[0].startswith("It is a duplicate of #12")
 
     def test_what_conflicts_with_its_base_waits_behind_the_one_that_is_named(self) -> None:
         story = Story().file_ready_task().reach_review()
@@ -167,7 +169,7 @@ class TestQueueBehind:
         story.run_command("/resolve queue")
         assert refused(story) == "Name the task to wait for: `/resolve queue behind #12`."
         story.run_command("/resolve queue behind #12")
-        assert (story.task.in_line, story.comment_text()) == (False, "")
+        assert (story.task.is_assignable, story.comment_text()) == (False, "")
 
     def test_without_a_conflict_it_says_what_it_does(self) -> None:
         story = Story().file_ready_task()

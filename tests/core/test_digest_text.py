@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from core.assignment.rules import Agent
-from core.commands.checkboxes import CheckboxCommand, boxes_in, ticked
+from core.commands.checkboxes import CheckboxCommand, newly_ticked, parse_checkboxes
 from core.conflicts.hold import Hold
 from core.conflicts.pulls import Precedence
 from core.dead_letter import DeadLetter
-from core.digest import MOST_NODES, Budget, Digest, Node, TaskGroup, digest
+from core.digest import MAX_NODES, Digest, Node, RateLimitSummary, TaskGroup, build_digest
 from core.escalation.model import Escalation, EscalationCause
 from core.task.deadlines import DeadlineKind
 from core.task.model import Flag, Lease, Status, Task
@@ -31,7 +31,7 @@ from tests.core.test_matrix_text import flight, pair
 from tests.core.test_texts import same
 
 PLAIN = Story().file_ready_task().task
-HELD = Hold("alice", NOW, "legal has to agree", paused=True)
+HELD = Hold("alice", NOW, "legal has to agree", is_paused=True)
 
 
 def task(number: int, status: Status = Status.READY, **changes: object) -> Task:
@@ -49,23 +49,23 @@ def failed(number: int, **changes: object) -> Task:
     return task(number, Status.FAILED, **{"flags": flags, **changes})
 
 
-def agent(name: str, holding: int = 0, unavailable: str | None = None) -> Agent:
-    return Agent(name, frozenset({"python"}), frozenset(), 2, frozenset({"implement"}), holding, 0, unavailable)
+def agent(name: str, active_tasks: int = 0, unavailable_reason: str | None = None) -> Agent:
+    return Agent(name, frozenset({"python"}), frozenset(), 2, frozenset({"implement"}), active_tasks, 0, unavailable_reason)
 
 
 def made(*tasks: Task, hours: float = 2, **more: object) -> Digest:
-    given = {"flights": {}, "pairs": [], "agents": [agent("codex")], **more}
-    return digest("acme/shop", tasks, policy=policy(), now=NOW + timedelta(hours=hours), **given)  # type: ignore[arg-type]
+    given = {"open_pulls": {}, "pairs": [], "agents": [agent("codex")], **more}
+    return build_digest("acme/shop", tasks, policy=policy(), now=NOW + timedelta(hours=hours), **given)  # type: ignore[arg-type]
 
 
 SEVERAL = (
-    task(1, Status.PENDING, missing=("a goal | and @alice",)),
+    task(1, Status.PENDING, readiness_problems=("a goal | and @alice",)),
     working(2),
-    task(3, waits_for=("#2", "acme/till#7"), flags={Flag.BLOCKED: "Waits for #2, acme/till#7."}),
+    task(3, open_dependencies=("#2", "acme/till#7"), flags={Flag.BLOCKED: "Waits for #2, acme/till#7."}),
     failed(4),
-    task(5, held=HELD, flags={Flag.BLOCKED: HELD.said}),
+    task(5, hold=HELD, flags={Flag.BLOCKED: HELD.description}),
     task(6, title='A "title" | with `ticks` @alice <!-- --> ]]; end'),
-    task(7, waits_for=("#6",)),
+    task(7, open_dependencies=("#6",)),
 )
 
 
@@ -76,30 +76,30 @@ GIVEN_UP = (
 
 
 def test_the_page() -> None:
-    flights = {7: flight(7, 2), 9: flight(9, 3), 11: flight(11)}
+    open_pulls = {7: flight(7, 2), 9: flight(9, 3), 11: flight(11)}
     drawn = made(
         *SEVERAL,
-        flights=flights,
+        open_pulls=open_pulls,
         pairs=[pair(7, 9, "shop/a.py"), pair(9, 11), pair(9, 99, "gone")],
-        agents=[agent("codex", 1), agent("claude", unavailable="drained by alice")],
-        budget=Budget(4321, NOW + timedelta(hours=3), 37),
-        given_up=GIVEN_UP,
+        agents=[agent("codex", 1), agent("claude", unavailable_reason="drained by alice")],
+        rate_limit=RateLimitSummary(4321, NOW + timedelta(hours=3), 37),
+        dead_letters=GIVEN_UP,
     )
     same("digest", digest_text(drawn))
 
 
 def test_each_task_is_counted_once_and_what_is_over_is_not() -> None:
-    over = [task(8, Status.DONE), failed(9, issue_open=False), task(10, withdrawn=True)]
+    over = [task(8, Status.DONE), failed(9, issue_open=False), task(10, untracked=True)]
     drawn = made(*SEVERAL, *over)
     assert drawn.counts == {TaskGroup.FAILED: 1, TaskGroup.BLOCKED: 3, TaskGroup.ACTIVE: 1, TaskGroup.WAITING: 2}
-    assert [line.number for line in drawn.lines] == [4, 3, 5, 7, 2, 1, 6], "what needs a person comes first"
+    assert [line.number for line in drawn.task_rows] == [4, 3, 5, 7, 2, 1, 6], "what needs a person comes first"
 
 
 def test_what_changes_with_time_alone_does_not_update_the_digest() -> None:
     before = made(*SEVERAL).fingerprint
-    lease = replace(SEVERAL[1].lease, last_sign_at=NOW + timedelta(hours=3))  # type: ignore[type-var]
+    lease = replace(SEVERAL[1].lease, last_activity_at=NOW + timedelta(hours=3))  # type: ignore[type-var]
     later = (SEVERAL[0], replace(SEVERAL[1], lease=lease), *SEVERAL[2:])
-    assert made(*later, hours=5, budget=Budget(1, NOW)).fingerprint == before
+    assert made(*later, hours=5, rate_limit=RateLimitSummary(1, NOW)).fingerprint == before
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_changes_with_time_alone_does_not_update_the_digest() -> None:
         replace(SEVERAL[1], status=Status.REVIEW),
         working(2, "claude"),
         replace(SEVERAL[1], flags={Flag.STALLED: "No progress."}),
-        replace(SEVERAL[1], waits_for=("#1",)),
+        replace(SEVERAL[1], open_dependencies=("#1",)),
     ],
 )
 def test_what_people_have_to_know_changes_the_digest(news: Task) -> None:
@@ -119,17 +119,19 @@ def test_what_people_have_to_know_changes_the_digest(news: Task) -> None:
 
 def test_an_agent_s_load_and_a_conflict_update_the_digest() -> None:
     before = made(*SEVERAL).fingerprint
-    flights = {7: flight(7, 2), 9: flight(9, 3)}
+    open_pulls = {7: flight(7, 2), 9: flight(9, 3)}
     assert made(*SEVERAL, agents=[agent("codex", 1)]).fingerprint != before
-    apart = made(*SEVERAL, flights=flights).fingerprint
-    assert made(*SEVERAL, flights=flights, pairs=[pair(7, 9, "a")]).fingerprint != apart
+    apart = made(*SEVERAL, open_pulls=open_pulls).fingerprint
+    assert made(*SEVERAL, open_pulls=open_pulls, pairs=[pair(7, 9, "a")]).fingerprint != apart
 
 
 def test_boxes_are_for_what_a_person_can_do() -> None:
     stuck = Story().file_ready_task().reach_review().task
     assert stuck.pull
-    stuck = replace(stuck, number=8, pull=replace(stuck.pull, rivals=(conflicting_pull(9, waits=Precedence.THIS),)))
-    found = made(*SEVERAL, stuck).boxes
+    stuck = replace(
+        stuck, number=8, pull=replace(stuck.pull, conflicting_pulls=(conflicting_pull(9, waits=Precedence.THIS),))
+    )
+    found = made(*SEVERAL, stuck).checkboxes
     assert [(box.task, *box.command) for box in found] == [
         (4, "ack", ""),
         (4, "retry", ""),
@@ -137,16 +139,16 @@ def test_boxes_are_for_what_a_person_can_do() -> None:
         (8, "resolve", "ignore"),
     ]
     text = digest_text(made(*SEVERAL, stuck))
-    assert [(box.word, box.task) for box in boxes_in(text)] == [(box.word, box.task) for box in found]
-    assert not any(boxes_in(text).values())
+    assert [(box.keyword, box.task) for box in parse_checkboxes(text)] == [(box.keyword, box.task) for box in found]
+    assert not any(parse_checkboxes(text).values())
 
 
 def test_of_a_call_that_was_answered_it_says_by_whom() -> None:
     call = Escalation(cause=EscalationCause.ATTEMPTS, reason="", topic="failed", since=NOW, status="failed", attempt=1)
     answered = failed(4, escalation=replace(call, acknowledged_by="bob", acknowledged_at=NOW))
     before, after = made(failed(4, escalation=call)), made(answered)
-    assert [box.word for box in before.boxes] == ["ack", "retry"]
-    assert [box.word for box in after.boxes] == ["retry"]
+    assert [box.keyword for box in before.checkboxes] == ["ack", "retry"]
+    assert [box.keyword for box in after.checkboxes] == ["retry"]
     assert "(bob has acknowledged it)" in digest_text(after)
     assert before.fingerprint != after.fingerprint
 
@@ -157,34 +159,34 @@ def test_every_wait_has_words() -> None:
 
 def test_a_box_counts_when_it_was_there_and_empty() -> None:
     text = digest_text(made(*SEVERAL))
-    assert ticked(text, text) == ()
+    assert newly_ticked(text, text) == ()
     after = text.replace("- [ ] retry", "- [x] retry").replace("\n", "\r\n")
-    assert ticked(text, after) == (CheckboxCommand("retry", 4),)
-    assert ticked(after, after) == ()
-    assert ticked(after, text) == (), "taking the tick off is nothing"
+    assert newly_ticked(text, after) == (CheckboxCommand("retry", 4),)
+    assert newly_ticked(after, after) == ()
+    assert newly_ticked(after, text) == (), "taking the tick off is nothing"
     forged = f"- [x] all is well {CheckboxCommand('retry', 99).marker}\n- [x] boom <!-- orchestrator:do close 4 -->\n"
-    assert ticked(text, text + forged) == (), "nor is what a user writes in"
+    assert newly_ticked(text, text + forged) == (), "nor is what a user writes in"
     twice = text.replace("- [ ] retry", f"- [x] harmless {CheckboxCommand('retry', 4).marker}\n- [ ] retry")
-    assert ticked(twice, text) == ()
+    assert newly_ticked(twice, text) == ()
 
 
 def test_a_thousand_tasks_with_long_titles_fit_and_ten_thousand_do() -> None:
     long = "&lt; @alice #12 " * 20
     why = {Flag.BLOCKED: "because | of `this` " * 100, Flag.NEEDS_HUMAN: long}
     for count in (1_000, 10_000):
-        tasks = [failed(n, title=long, flags=why, waits_for=(f"#{n - 1}",)) for n in range(2, count + 2)]
-        flights = {n: flight(n) for n in range(1, 40)}
+        tasks = [failed(n, title=long, flags=why, open_dependencies=(f"#{n - 1}",)) for n in range(2, count + 2)]
+        open_pulls = {n: flight(n) for n in range(1, 40)}
         pairs = [
             pair(one, other, *("x" * 250 + str(n) for n in range(3)))
-            for one in flights
-            for other in flights
+            for one in open_pulls
+            for other in open_pulls
             if one < other
         ]
-        drawn = made(*tasks, flights=flights, pairs=pairs, agents=[agent("a" * 40, 1, why[Flag.BLOCKED])] * 100)
+        drawn = made(*tasks, open_pulls=open_pulls, pairs=pairs, agents=[agent("a" * 40, 1, why[Flag.BLOCKED])] * 100)
         text = digest_text(drawn)
         assert len(text) <= COMMENT_LIMIT
         assert text.rstrip().endswith(DIGEST_MARKER), "it is found again by its marker"
-        assert len(drawn.nodes) <= MOST_NODES
+        assert len(drawn.nodes) <= MAX_NODES
     plain = digest_text(made(*[task(n) for n in range(1, 1_001)]))
     assert plain.count("\n| #") == MAX_TASK_ROWS
     assert "<summary>940 more</summary>" in plain
@@ -192,8 +194,8 @@ def test_a_thousand_tasks_with_long_titles_fit_and_ten_thousand_do() -> None:
 
 
 def test_a_graph_that_has_no_room_says_how_many_it_left_out() -> None:
-    drawn = made(*[task(n, waits_for=(f"#{n + 100}",)) for n in range(1, 41)])
-    assert (len(drawn.nodes), len(drawn.edges), drawn.left_out) == (50, 25, 30)
+    drawn = made(*[task(n, open_dependencies=(f"#{n + 100}",)) for n in range(1, 41)])
+    assert (len(drawn.nodes), len(drawn.edges), drawn.omitted_count) == (50, 25, 30)
     assert "The graph has no room for 30 more tasks." in digest_text(drawn)
 
 

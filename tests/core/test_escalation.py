@@ -12,7 +12,7 @@ from config.escalation import OnCall
 from core.audit.events import EventType
 from core.conflicts.pulls import Precedence
 from core.effects.base import Escalate
-from core.escalation.levels import levels, on_call
+from core.escalation.levels import escalation_levels, on_call_person
 from core.escalation.model import Escalation
 from core.forecast.model import Forecast, PredictedFile
 from core.signals.base import AgentSeen, EscalationAnswered, EscalationDelivered
@@ -43,18 +43,18 @@ class TestOnCall:
     def test_a_weeks_turn_changes_at_midnight_of_its_zone(self) -> None:
         berlin = ZoneInfo("Europe/Berlin")
         last = datetime(2026, 3, 29, 23, 59, 59, tzinfo=berlin)  # a Sunday: clocks go forward on this day
-        assert [on_call(rota(), last), on_call(rota(), last + timedelta(seconds=1))] == ["a", "b"]
-        assert on_call(rota(), datetime(2026, 3, 29, 21, 59, tzinfo=UTC)) == "a", "23:59 in Berlin, summer time"
-        assert on_call(rota(), datetime(2026, 3, 29, 22, 0, tzinfo=UTC)) == "b"
-        assert on_call(rota(zone="UTC"), datetime(2026, 3, 29, 22, 0, tzinfo=UTC)) == "a"
+        assert [on_call_person(rota(), last), on_call_person(rota(), last + timedelta(seconds=1))] == ["a", "b"]
+        assert on_call_person(rota(), datetime(2026, 3, 29, 21, 59, tzinfo=UTC)) == "a", "23:59 in Berlin, summer time"
+        assert on_call_person(rota(), datetime(2026, 3, 29, 22, 0, tzinfo=UTC)) == "b"
+        assert on_call_person(rota(zone="UTC"), datetime(2026, 3, 29, 22, 0, tzinfo=UTC)) == "a"
 
     def test_the_rota_repeats_and_reaches_back(self) -> None:
         days = [datetime(2026, 3, 23, 12, tzinfo=UTC) + timedelta(weeks=week) for week in range(-1, 7)]
-        assert "".join(on_call(rota(), day) for day in days) == "cabcabca"
+        assert "".join(on_call_person(rota(), day) for day in days) == "cabcabca"
 
     def test_turns_of_days_over_the_change_of_clocks(self) -> None:
         days = [datetime(2026, 10, 23, 12, tzinfo=UTC) + timedelta(days=day) for day in range(5)]  # back on the 25th
-        assert "".join(on_call(rota(rotation="1d", start="2026-10-23"), day) for day in days) == "abcab"
+        assert "".join(on_call_person(rota(rotation="1d", start="2026-10-23"), day) for day in days) == "abcab"
 
 
 class TestWhom:
@@ -63,7 +63,7 @@ class TestWhom:
         files = tuple(PredictedFile(path, weight, "named") for path, weight in (("shop/a.py", 1.0), ("docs/x.md", 0.1)))
         task = replace(story.task, forecast=Forecast(files))
         text = "/shop/ @bob\n/docs/ @mallory\n"
-        found = levels(task, story.policy.escalation, text, NOW)
+        found = escalation_levels(task, story.policy.escalation, text, NOW)
         assert [(level.name, level.people) for level in found] == [
             ("code owners", ("bob",)),
             ("on call", ("carol",)),
@@ -73,41 +73,43 @@ class TestWhom:
     def test_of_a_pull_request_its_own_files_count(self) -> None:
         story = Story().file_ready_task().reach_review()
         task = replace(story.task, pull=replace(story.pull, files=("docs/x.md",)))
-        assert levels(task, story.policy.escalation, "/docs/ @mallory", NOW)[0].people == ("mallory",)
+        assert escalation_levels(task, story.policy.escalation, "/docs/ @mallory", NOW)[0].people == ("mallory",)
 
     def test_without_a_fallback_the_approver_is_called(self) -> None:
         story = Story().file_ready_task()
-        assert [level.people for level in levels(story.task, story.policy.escalation, "", NOW)] == [("alice",)]
-        assert levels(replace(story.task, approved_by=None), story.policy.escalation, "", NOW) == ()
+        assert [level.people for level in escalation_levels(story.task, story.policy.escalation, "", NOW)] == [
+            ("alice",)
+        ]
+        assert escalation_levels(replace(story.task, approved_by=None), story.policy.escalation, "", NOW) == ()
 
 
 class TestClimbing:
     def test_silence_climbs_then_repeats_ever_less_often(self) -> None:
         story = escalated(on_call=ROTA)
         (call,) = story.effects_of_type(Escalate)
-        assert (call.assign, call.since) == (("carol",), story.now)
+        assert (call.assignees, call.since) == (("carol",), story.now)
         gaps, people = [], []
         for _ in range(6):
             before = story.now
-            story.reach_deadline(DeadlineKind.CALL)
+            story.reach_deadline(DeadlineKind.ESCALATION)
             gaps.append(int((story.now - before).total_seconds() // 60))
-            people.append((story.effects_of_type(Escalate)[0].assign, call_of(story).latest))
+            people.append((story.effects_of_type(Escalate)[0].assignees, call_of(story).last_notified))
         assert [gap - 1 for gap in gaps] == [5, 5, 10, 20, 1440, 1440], "a minute goes by with whatever is heard"
         assert people == [(("alice",), ("alice",)), *[((), ("alice",))] * 5]
         assert story.events(EventType.ESCALATED)[0].payload["call"] == 7
-        assert call_of(story).called == ("carol", "alice")
+        assert call_of(story).notified == ("carol", "alice")
 
     def test_the_turn_may_have_changed_meanwhile(self) -> None:
         story = escalated(on_call=ROTA, timeout="2d")
-        story.reach_deadline(DeadlineKind.CALL)
+        story.reach_deadline(DeadlineKind.ESCALATION)
         story.now += timedelta(days=5)
-        story.reach_deadline(DeadlineKind.CALL)
-        assert call_of(story).latest == ("dave",)
+        story.reach_deadline(DeadlineKind.ESCALATION)
+        assert call_of(story).last_notified == ("dave",)
 
     def test_a_pause_suspends_the_escalation(self) -> None:
         story = escalated()
         story.run_command("/pause", author=MALLORY, role="triage")
-        assert DeadlineKind.CALL not in {d.kind for d in deadlines_of(story.task, story.policy.timeouts)}
+        assert DeadlineKind.ESCALATION not in {d.kind for d in deadlines_of(story.task, story.policy.timeouts)}
 
     def test_the_time_to_a_person_is_measured_from_the_cause(self) -> None:
         story = escalated()
@@ -115,7 +117,7 @@ class TestClimbing:
         story.apply(EscalationDelivered(key, NOW + timedelta(hours=1), 17))
         story.apply(EscalationDelivered(key, NOW + timedelta(hours=2)))
         story.apply(EscalationDelivered("another", NOW + timedelta(hours=3), 18))
-        assert (call_of(story).delivered_at, call_of(story).comments) == (NOW + timedelta(hours=1), (17,))
+        assert (call_of(story).delivered_at, call_of(story).comment_ids) == (NOW + timedelta(hours=1), (17,))
 
 
 class TestAnswers:
@@ -142,10 +144,10 @@ class TestAnswers:
         answered = call_of(story).acknowledged_at
         assert answered
         assert call_of(story).next_at == answered + story.policy.timeouts.stall
-        story.reach_deadline(DeadlineKind.CALL)
+        story.reach_deadline(DeadlineKind.ESCALATION)
         (reminder,) = story.effects_of_type(Escalate)
         assert reminder.body.startswith("@alice **this task still needs a person.** You acknowledged it 2 h 1 min ago:")
-        assert reminder.assign == ()
+        assert reminder.assignees == ()
         assert call_of(story).next_at == story.now + timedelta(days=1)
 
     def test_a_command_is_an_answer(self) -> None:
@@ -187,10 +189,12 @@ class TestTheEnd:
     def test_rivals_that_are_gone(self) -> None:
         story = Story(merge={"auto": True}).file_ready_task().reach_review()
         story.report_trial_merge(
-            rivals=(conflicting_pull(5, first=True, waits=Precedence.NEITHER, task=None, why="Neither can wait."),)
+            conflicting_pulls=(
+                conflicting_pull(5, first=True, waits=Precedence.NEITHER, task=None, reason="Neither can wait."),
+            )
         )
         assert "`/resolve ignore`" in story.comment_text()
-        story.report_trial_merge(rivals=())
+        story.report_trial_merge(conflicting_pulls=())
         assert (story.task.escalation, Flag.NEEDS_HUMAN in story.task.flags) == (None, False)
 
     def test_a_label_that_is_taken_off_and_an_issue_that_is_closed(self) -> None:
@@ -205,5 +209,5 @@ class TestTheEnd:
         story.report_checks(ChecksState.FAILURE, None, failed_check())
         assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["another cause"]
         assert call_of(story).cause.value == "attempts"
-        assert len(call_of(story).steps) == 3
-        assert call_of(story).tried == ("attempt 1 by `codex`: CI failed: tests (#7)",)
+        assert len(call_of(story).suggestions) == 3
+        assert call_of(story).attempted == ("attempt 1 by `codex`: CI failed: tests (#7)",)

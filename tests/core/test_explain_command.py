@@ -11,7 +11,7 @@ from tests.builders import BOB, Story, agent, body, policy
 
 def test_the_reason_is_that_of_now_and_nothing_is_written_for_it() -> None:
     story = Story().file_ready_task().assign(None, "no agent is free: gone lacks docs")
-    story.agents = (agent("codex", holding=1),)
+    story.agents = (agent("codex", active_tasks=1),)
     for command in ("/status", "/explain"):
         story.run_command(command)
         assert "no agent is free: codex is at its limit of 1" in story.comment_text()

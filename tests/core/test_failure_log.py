@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.handoff.failure_log import MAX_LINE, MAX_TESTS, excerpt
+from core.handoff.failure_log import MAX_LINE_LENGTH, MAX_TESTS, extract_failure
 from tests.suite import examples
 
 PYTEST = """\
@@ -30,7 +30,7 @@ PYTEST = """\
 
 
 def test_a_pytest_log_is_reduced_to_its_essentials() -> None:
-    found = excerpt(PYTEST)
+    found = extract_failure(PYTEST)
     assert found.first_error == "assert 17 == 18"
     assert found.failing_tests == (
         "tests/test_cart.py::test_total",
@@ -66,7 +66,7 @@ def test_a_pytest_log_is_reduced_to_its_essentials() -> None:
     ],
 )
 def test_failing_tests_of_many_runners(line: str, test: str) -> None:
-    assert excerpt(f"before\n{line}\nafter").failing_tests == (test,)
+    assert extract_failure(f"before\n{line}\nafter").failing_tests == (test,)
 
 
 @pytest.mark.parametrize(
@@ -97,41 +97,41 @@ def test_the_first_error_of_many_tools(line: str) -> None:
     log = f"{noise}\n{line}\nerror: a later one\n##[error]Process completed with exit code 2."
     shown = line.removeprefix("E   ").replace("##[error]", "Error: ")
     shown = "Error: F401 unused import" if line.startswith("::") else shown
-    assert excerpt(log).first_error == shown
+    assert extract_failure(log).first_error == shown
 
 
 def test_without_an_error_the_exit_code_is_reported() -> None:
-    assert excerpt("hm\n##[error]Process completed with exit code 2.\n").first_error == (
+    assert extract_failure("hm\n##[error]Process completed with exit code 2.\n").first_error == (
         "Error: Process completed with exit code 2."
     )
-    assert excerpt("all is well\n").first_error is None
-    assert excerpt("").tail == ""
+    assert extract_failure("all is well\n").first_error is None
+    assert extract_failure("").tail == ""
 
 
 def test_the_download_form_with_job_and_step_in_front_is_read_too() -> None:
-    assert excerpt("test\tRun pytest\t2024-05-01T12:00:00.1Z ValueError: x").first_error == "ValueError: x"
+    assert extract_failure("test\tRun pytest\t2024-05-01T12:00:00.1Z ValueError: x").first_error == "ValueError: x"
 
 
 def test_a_progress_bar_says_only_its_last_word() -> None:
-    assert excerpt("2024-05-01T12:00:00.1Z 10%\r20%\r100%\r\n\x1b[2Kdone").tail == "100%\ndone"
+    assert extract_failure("2024-05-01T12:00:00.1Z 10%\r20%\r100%\r\n\x1b[2Kdone").tail == "100%\ndone"
 
 
 def test_a_private_key_across_lines_is_masked() -> None:
     stamp = "2024-05-01T12:00:00.1Z "
     log = f"{stamp}-----BEGIN PRIVATE KEY-----\n{stamp}MIIEvQIBADAN\n{stamp}-----END PRIVATE KEY-----\n{stamp}next"
-    assert excerpt(log).tail == "***\nnext"
+    assert extract_failure(log).tail == "***\nnext"
 
 
 def test_the_excerpt_is_bounded() -> None:
     log = "\n".join(f"FAILED tests/test_{n}.py::test_x - {'y' * 2000}" for n in range(500))
-    found = excerpt(log, max_lines=10, max_chars=3000)
+    found = extract_failure(log, max_lines=10, max_chars=3000)
     assert len(found.failing_tests) == MAX_TESTS
     assert found.first_error is not None
-    assert len(found.first_error) <= MAX_LINE
+    assert len(found.first_error) <= MAX_LINE_LENGTH
     assert len(found.tail) <= 3000
     assert found.tail.count("\n") < 10
     assert "test_499" in found.tail
-    assert excerpt("x\n" * 500).tail.count("\n") == 59
+    assert extract_failure("x\n" * 500).tail.count("\n") == 59
 
 
 LOGS = st.lists(
@@ -148,7 +148,7 @@ LOGS = st.lists(
 @examples(300)
 @given(LOGS, st.integers(1, 20), st.integers(1, 500))
 def test_any_log_is_read(log: str, max_lines: int, max_chars: int) -> None:
-    found = excerpt(log, max_lines, max_chars)
+    found = extract_failure(log, max_lines, max_chars)
     assert len(found.tail) <= max_chars
     assert found.tail.count("\n") < max_lines
     assert len(found.failing_tests) <= MAX_TESTS

@@ -12,7 +12,7 @@ from core import texts
 from core.conflicts.pulls import FileConflict, Span, TrialMerge
 from core.dead_letter import DeadLetter
 from core.handoff.feedback import LineComment
-from core.review.definition_of_done import done_gaps
+from core.review.definition_of_done import done_blockers
 from core.task.model import ChecksState, Flag
 from core.text_safety.sanitize import one_line
 from core.texts.checks import conflict_check
@@ -40,9 +40,9 @@ def pages(said: str) -> dict[str, str]:
     comments = (LineComment(line or "x", 3, "Where is its test?"),)
     review.review_pull("changes_requested", text="Almost.", comments=comments)
     given_up = DeadLetter("17", "UpsertCard card:1", 1, 4, line, NOW)
-    task = replace(held.task, title=line, waits_for=("#9",))
-    behind = replace(task, number=2, waits_for=("#1",), flags={Flag.NEEDS_HUMAN: "All attempts are used up."})
-    files = (FileConflict(line or "x", here=(Span(1, 2),)),)
+    task = replace(held.task, title=line, open_dependencies=("#9",))
+    behind = replace(task, number=2, open_dependencies=("#1",), flags={Flag.NEEDS_HUMAN: "All attempts are used up."})
+    files = (FileConflict(line or "x", own_lines=(Span(1, 2),)),)
     checked = Story().file_ready_task().reach_review().pull
     return {
         "card": texts.card_text(story.task, story.policy),
@@ -51,9 +51,9 @@ def pages(said: str) -> dict[str, str]:
         "feedback": feedback,
         "call": called.comment_text(),
         "review": review.comment_text(),
-        "done": texts.done_check(story.task, done_gaps(story.task))[2],
+        "done": texts.done_check(story.task, done_blockers(story.task))[2],
         "conflict": conflict_check(
-            replace(checked, branch=line or "x", trial=TrialMerge(BASE_SHA, False, files))
+            replace(checked, branch=line or "x", trial_merge=TrialMerge(BASE_SHA, False, files))
         ).summary,
         "digest": digest_text(made(task, behind, given_up=[given_up])),
     }

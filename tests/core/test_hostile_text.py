@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core import texts
 from core.conflicts.pulls import FileConflict, Span, TrialMerge
-from core.review.definition_of_done import done_gaps
+from core.review.definition_of_done import done_blockers
 from core.task.model import ChecksState, Pull, Task
 from core.texts.checks import conflict_check
 from tests.builders import (
@@ -55,15 +55,17 @@ class TestHostileText:
 
     def test_in_checks(self) -> None:
         task = self.task()
-        self.harmless(texts.done_check(task, done_gaps(task))[2])
-        told = conflict_check(replace(_pull(), trial=TrialMerge(BASE_SHA, False, (FileConflict("a|b", "c|d\n@all"),))))
+        self.harmless(texts.done_check(task, done_blockers(task))[2])
+        told = conflict_check(
+            replace(_pull(), trial_merge=TrialMerge(BASE_SHA, False, (FileConflict("a|b", "c|d\n@all"),)))
+        )
         row = next(line for line in told.summary.splitlines() if line.startswith("| `a"))
         assert row.replace("\\|", "").count("|") == 5
         assert "@all" not in told.summary
 
     def test_a_branch_name_is_no_command(self) -> None:
         pull = replace(_pull(), branch="x;curl$IFS`evil`")
-        summary = conflict_check(replace(pull, trial=TrialMerge(BASE_SHA, False, (FileConflict("a"),)))).summary
+        summary = conflict_check(replace(pull, trial_merge=TrialMerge(BASE_SHA, False, (FileConflict("a"),)))).summary
         assert "git switch 'x;curl$IFS`evil`'\n" in summary
 
 
@@ -78,8 +80,8 @@ class TestBounds:
         assert len(comment + "\n" + texts.comment_marker(f"comment:1:ci:{SHA}")) <= 65_536
 
     def test_a_summary_of_a_thousand_files_is_cut(self) -> None:
-        files = tuple(FileConflict(f"{n}/{'x' * 280}", here=(Span(1, 2),) * 30) for n in range(1000))
-        check = conflict_check(replace(_pull(), trial=TrialMerge(BASE_SHA, False, files)))
+        files = tuple(FileConflict(f"{n}/{'x' * 280}", own_lines=(Span(1, 2),) * 30) for n in range(1000))
+        check = conflict_check(replace(_pull(), trial_merge=TrialMerge(BASE_SHA, False, files)))
         assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 1000 files")
         assert len(check.summary) <= texts.SUMMARY_LIMIT
         assert len(check.annotations) == 50

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.intake.parser import (
     MAX_CAPABILITIES,
     MAX_CRITERIA,
-    MAX_CRITERION,
+    MAX_CRITERION_LENGTH,
     MAX_DEPENDENCIES,
     MAX_ESTIMATE,
     MAX_FILES,
@@ -21,7 +21,7 @@ from core.intake.parser import (
     DependencyReference,
     ParsedIssue,
     fingerprint,
-    parse,
+    parse_issue,
 )
 from core.text_safety.markdown import ListItem, prose, sections
 from tests.suite import examples
@@ -60,7 +60,7 @@ def test_every_answer_of_the_form_arrives_in_its_field() -> None:
         files="shop/checkout.py\ntests/checkout/**",
         estimate="2 h",
     )
-    assert parse(body) == ParsedIssue(
+    assert parse_issue(body) == ParsedIssue(
         goal="Expired vouchers are refused at the checkout.\n\n#### Why\n\nPeople complain.",
         criteria=(AcceptanceCriterion("A message names the date"), AcceptanceCriterion("The total stays", ticked=True)),
         definition_of_done=(AcceptanceCriterion("Tests cover it"),),
@@ -78,7 +78,7 @@ def test_every_answer_of_the_form_arrives_in_its_field() -> None:
 
 
 def test_the_form_sent_as_it_stands_is_an_empty_task_without_complaints() -> None:
-    assert parse(submitted()) == ParsedIssue(priority="P2")
+    assert parse_issue(submitted()) == ParsedIssue(priority="P2")
 
 
 def test_the_examples_in_the_form_are_understood() -> None:
@@ -87,7 +87,7 @@ def test_the_examples_in_the_form_are_understood() -> None:
         for question in QUESTIONS
         if "placeholder" in question["attributes"]
     }
-    intake = parse(submitted(**examples))
+    intake = parse_issue(submitted(**examples))
     assert intake.problems == ()
     assert intake.required
     assert intake.preferred
@@ -149,7 +149,7 @@ Done when
 ## Screenshots
 none yet
 """
-    intake = parse(body)
+    intake = parse_issue(body)
     assert intake.goal == "Tell them."
     assert intake.criteria == (AcceptanceCriterion("told", ticked=True), AcceptanceCriterion("mailed"))
     assert intake.definition_of_done == (AcceptanceCriterion("merged"),)
@@ -161,11 +161,11 @@ none yet
 
 
 def test_a_text_before_the_first_heading_is_the_goal_if_no_heading_says_so() -> None:
-    assert parse("Make it blue.\n\n## Acceptance criteria\n- it is blue\n  - light\n- all of it").criteria == (
+    assert parse_issue("Make it blue.\n\n## Acceptance criteria\n- it is blue\n  - light\n- all of it").criteria == (
         AcceptanceCriterion("it is blue"),
         AcceptanceCriterion("all of it"),
     )
-    assert parse("Make it blue.\n\n## Goal\n\n_No response_").goal == "Make it blue."
+    assert parse_issue("Make it blue.\n\n## Goal\n\n_No response_").goal == "Make it blue."
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_a_text_before_the_first_heading_is_the_goal_if_no_heading_says_so() -> 
     ],
 )
 def test_dependencies_are_found_wherever_they_are_said(text: str, dependencies: list[tuple[str | None, int]]) -> None:
-    intake = parse(f"## Goal\n\nDo it.\n\n## More\n\n{text}")
+    intake = parse_issue(f"## Goal\n\nDo it.\n\n## More\n\n{text}")
     assert [(d.owner_repo, d.number) for d in intake.dependencies] == dependencies
     assert intake.problems == ()
 
 
 @pytest.mark.parametrize("nothing", ["None", "n/a", "-", "none at the moment", "_No response_", "No dependencies"])
 def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
-    assert parse(f"### Dependencies\n\n{nothing}\n\n### Required capabilities\n\nNone") == ParsedIssue()
+    assert parse_issue(f"### Dependencies\n\n{nothing}\n\n### Required capabilities\n\nNone") == ParsedIssue()
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
         ("### Goal\n\n" + "word " * 5000, "Goal is longer than 20000 characters"),
         ("### Else\n\n" + "word " * 5000, "The rest of the text is longer"),
         ("### Acceptance criteria\n\n" + "- [ ] x\n" * (MAX_CRITERIA + 1), "split the task"),
-        ("### Acceptance criteria\n\n- [ ] " + "x" * (MAX_CRITERION + 1), "has an item longer than"),
+        ("### Acceptance criteria\n\n- [ ] " + "x" * (MAX_CRITERION_LENGTH + 1), "has an item longer than"),
         ("### Dependencies\n\n" + " ".join(f"#{n}" for n in range(1, MAX_DEPENDENCIES + 2)), "dependencies are named"),
         (
             "### Required capabilities\n\n" + ",".join(f"c{n}" for n in range(MAX_CAPABILITIES + 1)),
@@ -229,12 +229,12 @@ def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
     ],
 )
 def test_what_cannot_be_parsed_is_reported_with_its_fix(body: str, problem: str) -> None:
-    (said,) = parse(body).problems
+    (said,) = parse_issue(body).problems
     assert problem in said
 
 
 def test_names_and_paths_are_tidied() -> None:
-    intake = parse(
+    intake = parse_issue(
         "### Required capabilities\n\n- Python\n- `C++`\n1. python\n\n### Files\n\n```\nb.py\n```\na.py, b.py; *.md"
     )
     assert intake.required == ("c++", "python")
@@ -247,7 +247,7 @@ def test_hidden_text_reaches_no_field() -> None:
     body = submitted(
         goal=f"a{hidden}b", acceptance_criteria=f"- [ ] c{hidden}\u202e", estimate=f"1{hidden} h", files=f"x{hidden}.py"
     )
-    intake = parse(body)
+    intake = parse_issue(body)
     assert "obey" not in repr(intake)
     assert intake.files == ("x.py",)
     assert intake.criteria == (AcceptanceCriterion("c"),)
@@ -318,7 +318,7 @@ PIECES = st.lists(
 @given(st.none() | PIECES)
 @example("### Goal\n### Goal")
 def test_any_body_becomes_a_bounded_intake(body: str | None) -> None:
-    intake = parse(body)
+    intake = parse_issue(body)
     assert len(intake.goal) <= MAX_GOAL
     assert len(intake.criteria) <= MAX_CRITERIA
     assert len(intake.problems) <= MAX_PROBLEMS
@@ -337,6 +337,6 @@ CLEAN_WORDS = st.text("abcdefg ", min_size=1, max_size=30).map(str.strip).filter
 @given(CLEAN_WORDS, st.lists(st.tuples(CLEAN_WORDS, st.booleans()), max_size=5))
 def test_what_is_written_in_the_form_is_read_back(goal: str, criteria: list[tuple[str, bool]]) -> None:
     checklist = "\n".join(f"- [{'x' if ticked else ' '}] {text}" for text, ticked in criteria)
-    intake = parse(submitted(goal=goal, acceptance_criteria=checklist))
+    intake = parse_issue(submitted(goal=goal, acceptance_criteria=checklist))
     assert intake.goal == goal
     assert intake.criteria == tuple(AcceptanceCriterion(" ".join(text.split()), ticked) for text, ticked in criteria)

@@ -11,8 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.task_templates import TaskTemplate, built_in_templates
-from core.intake.parser import parse
-from core.intake.templates import HEADINGS, TemplateError, fill, fitting, markdown, parts
+from core.intake.parser import parse_issue
+from core.intake.templates import (
+    HEADINGS,
+    TemplateError,
+    fill_template,
+    matching_templates,
+    render_template,
+    template_sections,
+)
 from core.task.model import Kind, Status
 from core.text_safety.sanitize import BODY_LIMIT
 from tests.builders import Story
@@ -30,7 +37,7 @@ def hostile(**changes: object) -> TaskTemplate:
 @pytest.mark.parametrize("name", built_in_templates())
 def test_each_template_is_ready_as_it_is_and_of_its_own_class(name: str) -> None:
     template = built_in_templates()[name]
-    story = Story().file_ready_task(title=template.title, text=markdown(template))
+    story = Story().file_ready_task(title=template.title, text=render_template(template))
     intake = story.task.intake
     assert story.task.kind is Kind(template.kind), story.task.kind_reason
     assert story.task.priority == (template.priority or "P2")
@@ -54,7 +61,7 @@ def test_the_headings_are_those_of_the_form() -> None:
 
 
 def test_a_plain_issue_keeps_its_words_as_the_goal() -> None:
-    filled = fill("The total is **wrong** for an empty cart.", BUG)
+    filled = fill_template("The total is **wrong** for an empty cart.", BUG)
     assert filled.body.startswith(
         "The total is **wrong** for an empty cart.\n\n### Acceptance criteria\n\n- [ ] A test"
     )
@@ -62,19 +69,19 @@ def test_a_plain_issue_keeps_its_words_as_the_goal() -> None:
         *("Acceptance criteria", "Files or areas affected", "Integration points"),
         *("Definition of done", "Priority", "Estimate"),
     )
-    intake = parse(filled.body)
+    intake = parse_issue(filled.body)
     assert intake.goal == "The total is **wrong** for an empty cart."
     assert len(intake.criteria) == len(BUG.criteria)
 
 
 def test_an_empty_issue_gets_the_whole_template() -> None:
     for nothing in ("", "  \n\r\n"):
-        assert parse(fill(nothing, BUG).body) == parse(markdown(BUG))
+        assert parse_issue(fill_template(nothing, BUG).body) == parse_issue(render_template(BUG))
 
 
 def test_what_the_form_left_empty_is_filled_in_its_place() -> None:
     form = "### Goal\r\n\r\nMine\r\n\r\n### Acceptance criteria\r\n\r\n- [ ] \r\n\r\n### Estimate\r\n\r\n_No response_"
-    filled = fill(form, BUG, leave={"priority", "files", "integration", "done"})
+    filled = fill_template(form, BUG, skipped_fields={"priority", "files", "integration", "done"})
     assert filled.headings == ("Acceptance criteria", "Estimate")
     assert filled.body.startswith("### Goal\r\n\r\nMine\r\n\r\n### Acceptance criteria\n\n- [ ] A test shows the bug")
     assert filled.body.endswith("\n\n### Estimate\n\n4 h\n")
@@ -83,26 +90,26 @@ def test_what_the_form_left_empty_is_filled_in_its_place() -> None:
 
 def test_what_is_said_already_stays_and_filling_twice_adds_nothing() -> None:
     mine = "## Goal\n\nMine\n\n## Criteria\n\n- [x] mine too\n\n## Size\n\nhuge\n\n## Urgency\n\nP0\n"
-    filled = fill(mine, BUG)
+    filled = fill_template(mine, BUG)
     assert filled.headings == ("Files or areas affected", "Integration points", "Definition of done")
     assert "\n## Integration points\n" in filled.body, "a deeper heading would belong to the author's last one"
-    intake = parse(filled.body)
+    intake = parse_issue(filled.body)
     assert ([c.text for c in intake.criteria], intake.estimate, intake.priority) == (["mine too"], "huge", "P0")
-    assert fill(filled.body, BUG).headings == ()
-    assert fill(filled.body, BUG).body == filled.body
+    assert fill_template(filled.body, BUG).headings == ()
+    assert fill_template(filled.body, BUG).body == filled.body
 
 
 def test_words_that_say_nothing_stay_and_the_template_speaks_below() -> None:
-    filled = fill("### Goal\n\nTBD\n\n### Estimate\n\nnone\n", BUG)
+    filled = fill_template("### Goal\n\nTBD\n\n### Estimate\n\nnone\n", BUG)
     assert filled.body.startswith("### Goal\n\nTBD\n\n### Estimate\n\nnone\n\n### Goal\n\n")
-    assert parse(filled.body).goal == BUG.goal
+    assert parse_issue(filled.body).goal == BUG.goal
 
 
 def test_criteria_that_are_no_list_are_not_talked_over() -> None:
     """The author has to fix them: the card says so, and what they say must not be lost beside other criteria."""
-    filled = fill("### Goal\n\nMine\n\n### Acceptance criteria\n\nIt simply works.\n", BUG)
+    filled = fill_template("### Goal\n\nMine\n\n### Acceptance criteria\n\nIt simply works.\n", BUG)
     assert "Acceptance criteria" not in filled.headings
-    assert parse(filled.body).criteria == ()
+    assert parse_issue(filled.body).criteria == ()
 
 
 @pytest.mark.parametrize(
@@ -118,14 +125,14 @@ def test_criteria_that_are_no_list_are_not_talked_over() -> None:
 )
 def test_a_text_that_would_swallow_what_stands_below_it_is_refused(open_end: str) -> None:
     with pytest.raises(TemplateError, match="never closed"):
-        fill(f"It crashes:\n\n{open_end}\n", BUG)
+        fill_template(f"It crashes:\n\n{open_end}\n", BUG)
 
 
 def test_a_text_without_room_is_refused() -> None:
     with pytest.raises(TemplateError, match="longer than the 65536 characters"):
-        fill("### Goal\n\nx\n\n### Log\n\n" + ("a" * 99 + "\n") * ((BODY_LIMIT - 200) // 100), BUG)
+        fill_template("### Goal\n\nx\n\n### Log\n\n" + ("a" * 99 + "\n") * ((BODY_LIMIT - 200) // 100), BUG)
     with pytest.raises(TemplateError, match="very long"):
-        fill("### Goal\n\nx\n\n### Log\n\n" + ("a" * 99 + "\n") * 199, BUG)
+        fill_template("### Goal\n\nx\n\n### Log\n\n" + ("a" * 99 + "\n") * 199, BUG)
 
 
 def test_a_repository_s_template_mentions_no_user_and_no_issue() -> None:
@@ -134,11 +141,11 @@ def test_a_repository_s_template_mentions_no_user_and_no_issue() -> None:
         criteria=("it fixes #7 <img src=x>", "@alice agrees"),
         integration=("GH-4 and &#64;bob",),
     )
-    made = fill("", template).body
+    made = fill_template("", template).body
     for active in ("@everyone", "#12", "#3", "#7", "<img", "@alice", "GH-4", "&#64;"):
         assert active not in made
     assert "@\u200beveryone" in made
-    assert [c.text for c in parse(made).criteria] == ["it fixes #7 <img src=x>", "@alice agrees"]
+    assert [c.text for c in parse_issue(made).criteria] == ["it fixes #7 <img src=x>", "@alice agrees"]
 
 
 @pytest.mark.parametrize(
@@ -153,12 +160,12 @@ def test_a_repository_s_template_mentions_no_user_and_no_issue() -> None:
     ],
 )
 def test_what_fits_a_title(title: str, first: str) -> None:
-    assert first in fitting(title, built_in_templates())
+    assert first in matching_templates(title, built_in_templates())
 
 
 def test_nothing_fits_a_title_that_says_nothing() -> None:
-    assert fitting("Hm", built_in_templates()) == ()
-    assert fitting("therapist", {"api": built_in_templates()["api-endpoint"]}) == ()
+    assert matching_templates("Hm", built_in_templates()) == ()
+    assert matching_templates("therapist", {"api": built_in_templates()["api-endpoint"]}) == ()
 
 
 LINES = st.one_of(
@@ -193,14 +200,14 @@ LINES = st.one_of(
 def test_no_line_of_the_author_is_lost(body: str, name: str) -> None:
     template = built_in_templates()[name]
     try:
-        filled = fill(body, template)
+        filled = fill_template(body, template)
     except TemplateError:
         return
     rest = iter(re.split(r"\r\n?|\n", filled.body))
     for line in re.split(r"\r\n?|\n", body):
         unsaid = line.strip() in {"", "_No response_", "- [ ]"}
         assert unsaid or line in rest, f"{line!r} is gone"
-    was, now = parse(body), parse(filled.body)
+    was, now = parse_issue(body), parse_issue(filled.body)
     assert not filled.headings or now.goal
     for field in ("goal", "criteria", "files", "estimate", "priority", "definition_of_done", "required"):
         if getattr(was, field):
@@ -210,8 +217,8 @@ def test_no_line_of_the_author_is_lost(body: str, name: str) -> None:
 
 def test_a_filled_issue_is_handed_out() -> None:
     """What the author said is the goal; the template adds what makes it ready."""
-    filled = fill("The total is wrong.", BUG)
+    filled = fill_template("The total is wrong.", BUG)
     story = Story().file_ready_task(title="Wrong total", text=filled.body).assign()
     assert story.task.status is Status.IN_PROGRESS
     assert story.packet()["goal"] == "The total is wrong."
-    assert set(parts(BUG)) == {"goal", "criteria", "files", "integration", "done", "priority", "estimate"}
+    assert set(template_sections(BUG)) == {"goal", "criteria", "files", "integration", "done", "priority", "estimate"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.task.lifecycle import TRANSITIONS, IllegalTransition, Trigger, allows, mermaid, move
+from core.task.lifecycle import TRANSITIONS, IllegalTransition, Trigger, apply_trigger, can_apply, state_diagram
 from core.task.model import Status
 from tests.builders import NOW, Story
 
@@ -30,15 +30,15 @@ def test_each_trigger_leads_from_each_status_where_the_table_says_and_nowhere_el
     trigger: Trigger, status: Status
 ) -> None:
     task = Story().file_ready_task().task
-    task = move(task, Trigger.COMPLETED, NOW) if status is D else task
+    task = apply_trigger(task, Trigger.COMPLETED, NOW) if status is D else task
     object.__setattr__(task, "status", status)
     target = WAYS[trigger].get(status)
-    assert allows(status, trigger) is (target is not None)
+    assert can_apply(status, trigger) is (target is not None)
     if target is None:
         with pytest.raises(IllegalTransition, match=f"#1: no way from {status} by {trigger.name}"):
-            move(task, trigger, NOW)
+            apply_trigger(task, trigger, NOW)
     else:
-        moved = move(task, trigger, NOW)
+        moved = apply_trigger(task, trigger, NOW)
         assert (moved.status, moved.status_since) == (target, NOW)
 
 
@@ -56,7 +56,7 @@ def test_every_status_can_be_reached_and_left() -> None:
 
 
 def test_the_diagram_is_drawn_from_the_table() -> None:
-    drawn = mermaid()
+    drawn = state_diagram()
     assert drawn.startswith("stateDiagram-v2\n    [*] --> pending\n")
     assert "    ready --> in_progress: assigned\n" in drawn
     arrows = [line for line in drawn.splitlines() if "-->" in line and "[*]" not in line]

@@ -38,14 +38,14 @@ def test_the_table() -> None:
 
 
 def test_the_order_is_of_what_is_ready() -> None:
-    flights = [flight(7, 1), flight(9, 2), flight(11, 3), flight(12, 4, draft=True), flight(13, 5, passed=False)]
+    flights = [flight(7, 1), flight(9, 2), flight(11, 3), flight(12, 4, draft=True), flight(13, 5, checks_passed=False)]
     text = matrix_text(flights, [pair(7, 9, "a"), pair(7, 11, "a")], None, (), None)
     assert "fewest conflicts: #9, #11, #7. These will conflict: #7." in text
     assert text.startswith("### Open pull requests"), "asked elsewhere it is about all"
 
 
 def test_what_depends_on_another_comes_after_it() -> None:
-    flights = [flight(7, 1, needs=(2,)), flight(9, 2)]
+    flights = [flight(7, 1, dependencies=(2,)), flight(9, 2)]
     assert "fewest conflicts: #9, #7." in matrix_text(flights, [], None, (), None)
 
 

@@ -85,12 +85,12 @@ def test_no_order_that_respects_the_dependencies_has_fewer_conflicts(
     found = merge_order(pulls(*ranks), clashes, as_map(waits))
 
     assert sorted(found.sequence) == list(numbers)
-    assert list(found.mend) == met(found.sequence, clashes)
+    assert list(found.conflicting) == met(found.sequence, clashes)
     assert found.exact
     assert merge_order(pulls(*ranks)[::-1], sorted(clashes)[::-1], as_map(sorted(waits)[::-1])) == found
     if orders:
         assert found.sequence in orders
-        assert len(found.mend) == min(len(met(order, clashes)) for order in orders)
+        assert len(found.conflicting) == min(len(met(order, clashes)) for order in orders)
 
 
 graphs = st.integers(2, 12).flatmap(
@@ -116,11 +116,11 @@ def test_up_to_twelve_it_is_exact_and_the_guess_beyond_is_never_worse_than_the_k
     found = merge_order(pulls(*[1] * count), clashes, {})
     guessed = merge_order(pulls(*[1] * count), clashes, {}, exact_up_to=0)
 
-    assert count - len(found.mend) == largest
-    assert list(guessed.mend) == met(guessed.sequence, clashes)
+    assert count - len(found.conflicting) == largest
+    assert list(guessed.conflicting) == met(guessed.sequence, clashes)
     # Caro and Wei: always taking the one that rules out fewest leaves at least this many without a conflict.
-    assert count - len(guessed.mend) >= sum(1 / (row.bit_count() + 1) for row in rows[1:]) - 1e-9
-    assert len(guessed.mend) >= len(found.mend)
+    assert count - len(guessed.conflicting) >= sum(1 / (row.bit_count() + 1) for row in rows[1:]) - 1e-9
+    assert len(guessed.conflicting) >= len(found.conflicting)
 
 
 def test_a_large_group_is_ordered_well_and_says_that_it_is_a_guess() -> None:
@@ -129,7 +129,7 @@ def test_a_large_group_is_ordered_well_and_says_that_it_is_a_guess() -> None:
     clashes += [(5 * ring + 1, 5 * ring + 6) for ring in range(7)]
     found = merge_order(pulls(*[1] * 40), clashes, {40: [36]})
     assert not found.exact
-    assert len(found.mend) == 24
+    assert len(found.conflicting) == 24
     assert found.sequence.index(36) < found.sequence.index(40)
 
 
@@ -138,4 +138,4 @@ def test_dependencies_hold_in_large_groups_too() -> None:
     waits = {number: [number + 1] for number in range(1, 15)}
     found = merge_order(pulls(*[1] * 15), clashes, waits)
     assert found.sequence == tuple(range(15, 0, -1))
-    assert len(found.mend) == 14
+    assert len(found.conflicting) == 14

@@ -11,7 +11,7 @@ import pytest
 from core.audit.events import Event, EventType
 from core.conflicts.pulls import Precedence
 from core.intake.missed_changes import LabelChange, missed_changes, superseded
-from core.signals.base import IssueSeen, gone
+from core.signals.base import IssueSeen, deleted_issue
 from core.task.actor import Actor
 from core.task.labels import Baseline
 from core.task.model import Flag, Priority, Status
@@ -69,7 +69,7 @@ def test_late_events_are_superseded_by_later_findings() -> None:
 def seen(story: Story, *deeds: LabelChange, labels: tuple[str, ...], **changes: Any) -> None:
     """The issue is read again, with what was done to it."""
     facts = issue(labels=labels, at=story.now, **changes)
-    story.apply(IssueSeen(facts, deeds=deeds))
+    story.apply(IssueSeen(facts, missed_changes=deeds))
 
 
 def test_missed_changes_are_applied_in_order_and_each_is_recorded() -> None:
@@ -81,7 +81,7 @@ def test_missed_changes_are_applied_in_order_and_each_is_recorded() -> None:
         deed("blocked", at=later, by=BOB),
         labels=("task", "status:ready", "P0", "blocked"),
     )
-    assert (story.task.priority, story.task.held and story.task.held.by) == (Priority.P0, "bob")
+    assert (story.task.priority, story.task.hold and story.task.hold.held_by) == (Priority.P0, "bob")
     assert [event.actor for event in story.events(EventType.INSTRUCTION)] == ["alice", "bob"]
 
 
@@ -104,19 +104,19 @@ def test_instructions_for_a_previous_status_are_outdated() -> None:
 def test_a_missed_removal_of_the_conflict_label_unblocks() -> None:
     story = Story().file_ready_task().reach_review()
     story.report_trial_merge(
-        clean=True, rivals=(conflicting_pull(8, first=True, waits=Precedence.THIS, sha=OTHER_SHA),)
+        clean=True, conflicting_pulls=(conflicting_pull(8, first=True, waits=Precedence.THIS, sha=OTHER_SHA),)
     )
     assert Flag.CONFLICT in story.task.flags
     seen(story, deed("conflict", added=False, at=story.now), labels=("task", "status:review"))
     assert Flag.CONFLICT not in story.task.flags
-    assert story.task.ignored[8] > story.now + timedelta(hours=23)
+    assert story.task.ignored_conflicts[8] > story.now + timedelta(hours=23)
 
 
 @pytest.mark.parametrize(("by", "withdrawn"), [(ALICE, True), (ROBOT, False)])
 def test_the_label_task_taken_off_counts_from_people_alone(by: Actor, withdrawn: bool) -> None:
     story = Story().file_ready_task()
     seen(story, deed("task", added=False, at=story.now, by=by), labels=("status:ready",))
-    assert story.task.withdrawn is withdrawn
+    assert story.task.untracked is withdrawn
 
 
 def test_labels_of_another_bot_are_no_instructions() -> None:
@@ -144,17 +144,17 @@ def test_an_approval_counts_for_the_words_that_were_there() -> None:
 
 def test_an_issue_that_is_gone_is_not_planned_any_more() -> None:
     story = Story().file_ready_task().assign()
-    story.apply(gone(story.task))
+    story.apply(deleted_issue(story.task))
     assert (story.task.status, story.task.lease, story.task.issue_open) == (Status.FAILED, None, False)
 
 
 def test_a_baseline_reveals_changes_by_others() -> None:
-    then = Baseline.of({"task", "P2", "status:pending", "ours is not this"}, NOW)
-    assert Baseline.read(str(then)) == then
-    assert Baseline.read(None) is Baseline.read("") is None
+    then = Baseline.from_labels({"task", "P2", "status:pending", "ours is not this"}, NOW)
+    assert Baseline.parse(str(then)) == then
+    assert Baseline.parse(None) is Baseline.parse("") is None
     wanted = {"task", "P2", "status:ready"}
-    assert then.unexplained({"task", "p2", "status:pending", "another"}, wanted) == frozenset()
-    assert then.unexplained({"task", "P2", "status:ready"}, wanted) == frozenset()
-    assert then.unexplained({"task", "P0", "P2", "status:pending"}, wanted) == {"p0"}
-    assert then.unexplained({"P2", "status:pending"}, wanted) == {"task"}
-    assert replace(then, labels=frozenset()).unexplained({"task"}, wanted) == frozenset()
+    assert then.external_changes({"task", "p2", "status:pending", "another"}, wanted) == frozenset()
+    assert then.external_changes({"task", "P2", "status:ready"}, wanted) == frozenset()
+    assert then.external_changes({"task", "P0", "P2", "status:pending"}, wanted) == {"p0"}
+    assert then.external_changes({"P2", "status:pending"}, wanted) == {"task"}
+    assert replace(then, labels=frozenset()).external_changes({"task"}, wanted) == frozenset()

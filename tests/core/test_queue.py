@@ -9,7 +9,14 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.assignment.queue import Queued, cycle_through, dependents_depth, order, overflow, strongly_connected_component
+from core.assignment.queue import (
+    QueuedTask,
+    dependents_depth,
+    overflow,
+    shortest_cycle,
+    sort_queue,
+    strongly_connected_component,
+)
 from core.task.model import Priority, Task
 from tests.builders import NOW, Story
 from tests.suite import examples
@@ -25,15 +32,15 @@ def task(number: int, priority: str = "P2", age: int = 0) -> Task:
 
 def test_priority_comes_first_then_what_unblocks_most_then_the_oldest() -> None:
     tasks = [task(1), task(2, age=5), task(3), task(4, "P1"), task(5, "P0"), task(6, "P0", age=1)]
-    assert [t.number for t in order(tasks, {3: 2, 5: 0, 6: 0})] == [6, 5, 4, 3, 2, 1]
+    assert [t.number for t in sort_queue(tasks, {3: 2, 5: 0, 6: 0})] == [6, 5, 4, 3, 2, 1]
 
 
 def test_a_long_chain_behind_a_p2_does_not_let_it_pass_a_p1() -> None:
-    assert [t.number for t in order([task(1), task(2, "P1")], {1: 100})] == [2, 1]
+    assert [t.number for t in sort_queue([task(1), task(2, "P1")], {1: 100})] == [2, 1]
 
 
 def test_of_two_tasks_of_one_second_the_smaller_number_goes_first() -> None:
-    assert [t.number for t in order([task(9), task(4)], {})] == [4, 9]
+    assert [t.number for t in sort_queue([task(9), task(4)], {})] == [4, 9]
 
 
 def test_a_chain_counts_what_finishing_it_unblocks() -> None:
@@ -42,7 +49,7 @@ def test_a_chain_counts_what_finishing_it_unblocks() -> None:
 
 def test_a_dependency_outside_the_graph_is_finished_and_counts_nothing() -> None:
     assert dependents_depth({2: (1,)}) == {2: 0}
-    assert cycle_through({2: (1,)}, 2) == ()
+    assert shortest_cycle({2: (1,)}, 2) == ()
 
 
 def test_tasks_on_a_cycle_unblock_nothing() -> None:
@@ -52,14 +59,14 @@ def test_tasks_on_a_cycle_unblock_nothing() -> None:
 def test_a_chain_longer_than_the_stack_is_no_trouble() -> None:
     graph = {n: (n - 1,) for n in range(1, 5001)}
     assert dependents_depth(graph)[1] == 4999
-    assert cycle_through(graph, 5000) == ()
-    assert len(cycle_through({**graph, 1: (5000,)}, 1)) == 5000
+    assert shortest_cycle(graph, 5000) == ()
+    assert len(shortest_cycle({**graph, 1: (5000,)}, 1)) == 5000
 
 
 def test_a_cycle_is_named_from_its_start_by_the_shortest_way() -> None:
-    assert cycle_through({1: (2, 3), 2: (4,), 3: (1,), 4: (1,)}, 1) == (1, 3)
-    assert cycle_through({1: (1,)}, 1) == (1,)
-    assert cycle_through({1: (2,), 2: (3,), 3: (2,)}, 1) == ()
+    assert shortest_cycle({1: (2, 3), 2: (4,), 3: (1,), 4: (1,)}, 1) == (1, 3)
+    assert shortest_cycle({1: (1,)}, 1) == (1,)
+    assert shortest_cycle({1: (2,), 2: (3,), 3: (2,)}, 1) == ()
 
 
 def test_the_knot_is_everybody_on_a_cycle_through_the_task() -> None:
@@ -117,7 +124,7 @@ def test_chain_lengths_agree_with_walking_every_path(graph: dict[int, list[int]]
 @plain
 @given(graphs, st.integers(1, 7))
 def test_cycles_agree_with_trying_every_path(graph: dict[int, list[int]], start: int) -> None:
-    found = cycle_through(graph, start)
+    found = shortest_cycle(graph, start)
     if found:
         assert found[0] == start
         assert all(b in graph.get(a, ()) for a, b in itertools.pairwise((*found, start)))
@@ -131,7 +138,7 @@ def test_cycles_agree_with_trying_every_path(graph: dict[int, list[int]], start:
 
 queued = st.lists(
     st.builds(
-        Queued,
+        QueuedTask,
         st.integers(1, 50),
         st.sampled_from(["P0", "P1", "P2"]),
         st.integers(0, 9).map(lambda day: NOW + timedelta(days=day)),
@@ -142,7 +149,7 @@ queued = st.lists(
 
 
 @given(queued, st.integers(1, 12))
-def test_tasks_are_parked_only_from_a_full_queue_and_none_is_lost(line: list[Queued], depth: int) -> None:
+def test_tasks_are_parked_only_from_a_full_queue_and_none_is_lost(line: list[QueuedTask], depth: int) -> None:
     over, room = overflow(line, depth)
     parked = ({one.number for one in line if one.parked} | set(over)) - set(room)
     inside = [one for one in line if one.number not in parked]
@@ -150,5 +157,5 @@ def test_tasks_are_parked_only_from_a_full_queue_and_none_is_lost(line: list[Que
     assert len(inside) == min(depth, len(line))
     for out in outside:
         assert all((there.priority, there.created_at) <= (out.priority, out.created_at) for there in inside)
-    after = [Queued(one.number, one.priority, one.created_at, one.number in parked) for one in line]
+    after = [QueuedTask(one.number, one.priority, one.created_at, one.number in parked) for one in line]
     assert overflow(after, depth) == ([], []), "and then nothing more is to be done"

@@ -16,10 +16,10 @@ from core.rate_limits import (
     MINUTE,
     RESERVED,
     Bucket,
-    Budget,
-    Limits,
     PrimaryLimit,
     RateLimitRequest,
+    RateLimits,
+    RateLimitState,
     Refund,
     Window,
     Write,
@@ -28,8 +28,8 @@ from core.rate_limits import (
 )
 
 START = 1_772_442_000.0  # a Monday morning
-LOW = Limits(points_per_minute=42, content_per_minute=4, content_per_hour=9, refill=1.0)
-WIDE = Limits(points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6, refill=1.0)
+LOW = RateLimits(points_per_minute=42, content_per_minute=4, content_per_hour=9, refill=1.0)
+WIDE = RateLimits(points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6, refill=1.0)
 CARD, ANSWER = RateLimitRequest(SendPriority.CARD, True, True), RateLimitRequest(SendPriority.ANSWER, True, True)
 LABELS, AGENT = RateLimitRequest(SendPriority.LABELS, True), RateLimitRequest(SendPriority.AGENT, True)
 
@@ -42,17 +42,17 @@ steps = st.lists(
 
 
 def after(
-    budget: Budget, ask: RateLimitRequest, count: int, now: float, limits: Limits = LOW
-) -> tuple[Budget, list[float]]:
+    budget: RateLimitState, ask: RateLimitRequest, count: int, now: float, limits: RateLimits = LOW
+) -> tuple[RateLimitState, list[float]]:
     """Ask so often, each time when it was told to come back; gives when each went."""
     went = []
     for _ in range(count):
         verdict = try_acquire(budget, ask, now, limits)
-        while not verdict.goes:
-            now = verdict.at
-            verdict = try_acquire(verdict.budget, replace(ask, waited=True), now, limits)
-        budget = verdict.budget if ask.writes else verdict.budget.read(now, limits.read_points)
-        went.append(verdict.at)
+        while not verdict.is_admitted:
+            now = verdict.send_at
+            verdict = try_acquire(verdict.budget, replace(ask, is_retry=True), now, limits)
+        budget = verdict.budget if ask.is_write else verdict.budget.add_points(now, limits.read_points)
+        went.append(verdict.send_at)
     return budget, went
 
 
@@ -64,32 +64,32 @@ def most(times: list[tuple[float, int]], span: float) -> int:
 @pytest.mark.parametrize("limits", [LOW, replace(LOW, points_per_minute=900), replace(WIDE, refill=3.0)])
 @given(steps)
 def test_whatever_is_asked_nothing_goes_beyond_a_limit(
-    limits: Limits, steps: list[tuple[float, RateLimitRequest, float, str]]
+    limits: RateLimits, steps: list[tuple[float, RateLimitRequest, float, str]]
 ) -> None:
-    budget, now = Budget(), START
+    budget, now = RateLimitState(), START
     points: list[tuple[float, int]] = []
     content: list[tuple[float, int]] = []
     writes: list[tuple[float, int]] = []
     for pause, ask, patience, comes_of_it in steps:
         now += pause
-        verdict = try_acquire(budget, ask, now, limits, patience if ask.writes else 0.0)
+        verdict = try_acquire(budget, ask, now, limits, patience if ask.is_write else 0.0)
         budget = verdict.budget
-        if not verdict.goes:
-            assert verdict.at > now
+        if not verdict.is_admitted:
+            assert verdict.send_at > now
             continue
-        assert now <= verdict.at <= now + patience
-        if not ask.writes:
-            budget = budget.read(now, 1)
-            points.append((verdict.at, 1))
+        assert now <= verdict.send_at <= now + patience
+        if not ask.is_write:
+            budget = budget.add_points(now, 1)
+            points.append((verdict.send_at, 1))
             continue
         if comes_of_it != "used":  # its reservation is given back a moment after its slot
-            now = max(now, verdict.at) + 0.3
-            admitted = Write(verdict.at, ask.content, ask.resource)
-            budget = budget.refunded(Refund(admitted, whole=comes_of_it == "unused"), now, limits)
+            now = max(now, verdict.send_at) + 0.3
+            admitted = Write(verdict.send_at, ask.is_content, ask.resource)
+            budget = budget.apply_refund(Refund(admitted, is_full=comes_of_it == "unused"), now, limits)
         if comes_of_it != "unused":
-            points.append((verdict.at, 5))
-            writes.append((verdict.at, 1))
-            content += [(verdict.at, 1)] if ask.content and comes_of_it == "used" else []
+            points.append((verdict.send_at, 5))
+            writes.append((verdict.send_at, 1))
+            content += [(verdict.send_at, 1)] if ask.is_content and comes_of_it == "used" else []
     # GitHub may hear of a call a little later than we: so also of windows that are a little longer.
     assert most(points, MINUTE + 4) <= limits.points_per_minute
     assert most(content, MINUTE + 4) <= limits.content_per_minute
@@ -102,14 +102,14 @@ def test_whatever_is_asked_nothing_goes_beyond_a_limit(
 def test_a_retry_at_the_given_time_is_admitted_if_no_other_came(
     steps: list[tuple[float, RateLimitRequest, float, str]], last: RateLimitRequest
 ) -> None:
-    budget, now = Budget(), START
+    budget, now = RateLimitState(), START
     for pause, ask, *_ in steps:
         now += pause
         budget = try_acquire(budget, ask, now, LOW).budget
     verdict, rounds = try_acquire(budget, last, now, LOW), 0
-    while not verdict.goes:
+    while not verdict.is_admitted:
         rounds += 1
-        verdict = try_acquire(verdict.budget, replace(last, waited=True), verdict.at, LOW)
+        verdict = try_acquire(verdict.budget, replace(last, is_retry=True), verdict.send_at, LOW)
     # Once for a window, and once for its turn behind those of more important lanes that never came.
     assert rounds <= 3
 
@@ -122,28 +122,28 @@ def test_a_higher_priority_never_gets_a_later_time(
     writes: bool,
     content: bool,
 ) -> None:
-    budget, now = Budget(), START
+    budget, now = RateLimitState(), START
     for pause, ask, *_ in steps:
         now += pause
         budget = try_acquire(budget, ask, now, LOW).budget
     first, then = sorted((one, other))
     sooner = try_acquire(budget, RateLimitRequest(first, writes, content), now, LOW)
     later = try_acquire(budget, RateLimitRequest(then, writes, content), now, LOW)
-    assert sooner.at <= later.at
+    assert sooner.send_at <= later.send_at
 
 
 def test_the_least_important_leave_a_share_to_the_others() -> None:
-    limits = Limits(refill=0.0, content_per_minute=20)
-    budget, went = after(Budget(), RateLimitRequest(SendPriority.DIGEST, True, True), 13, START, limits)
+    limits = RateLimits(refill=0.0, content_per_minute=20)
+    budget, went = after(RateLimitState(), RateLimitRequest(SendPriority.DIGEST, True, True), 13, START, limits)
     assert went == [START] * 13
-    assert not try_acquire(budget, RateLimitRequest(SendPriority.DIGEST, True, True), START, limits).goes
+    assert not try_acquire(budget, RateLimitRequest(SendPriority.DIGEST, True, True), START, limits).is_admitted
     budget, went = after(budget, CARD, 2, START, limits)
     assert went == [START] * 2
-    assert not try_acquire(budget, CARD, START, limits).goes
+    assert not try_acquire(budget, CARD, START, limits).is_admitted
     budget, went = after(budget, ANSWER, 5, START, limits)
     assert went == [START] * 5, "all of it"
     refused = try_acquire(budget, ANSWER, START, limits)
-    assert START + MINUTE <= refused.at <= START + MINUTE + 10
+    assert START + MINUTE <= refused.send_at <= START + MINUTE + 10
     assert list(RESERVED) == list(SendPriority)
 
 
@@ -151,14 +151,17 @@ def test_the_least_important_leave_a_share_to_the_others() -> None:
 def test_the_more_important_go_no_later_than_the_less_important_that_was_just_let_through(
     steps: list[tuple[float, RateLimitRequest, float, str]], one: SendPriority, other: SendPriority
 ) -> None:
-    budget, now = Budget(), START
+    budget, now = RateLimitState(), START
     for pause, ask, patience, _ in steps:
         now += pause / 20
-        budget = try_acquire(budget, ask, now, WIDE, patience if ask.writes else 0.0).budget
+        budget = try_acquire(budget, ask, now, WIDE, patience if ask.is_write else 0.0).budget
     first, then = sorted((one, other))
-    passed = try_acquire(budget, RateLimitRequest(then, True, waited=True), now, WIDE, 2.0)
-    if passed.goes and first < then:
-        assert try_acquire(passed.budget, RateLimitRequest(first, True, waited=True), now, WIDE).at <= passed.at
+    passed = try_acquire(budget, RateLimitRequest(then, True, is_retry=True), now, WIDE, 2.0)
+    if passed.is_admitted and first < then:
+        assert (
+            try_acquire(passed.budget, RateLimitRequest(first, True, is_retry=True), now, WIDE).send_at
+            <= passed.send_at
+        )
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), lanes), min_size=1, max_size=60))
@@ -174,15 +177,15 @@ def _simulated(arrivals: list[tuple[float, SendPriority]]) -> tuple[list[float],
     """Each write asks when it arrives, and again when it was told to; gives when each went, and how often all asked."""
     line = [(at, order, lane, False) for order, (at, lane) in enumerate(arrivals)]
     heapq.heapify(line)
-    budget, went, asked = Budget(), [], 0
+    budget, went, asked = RateLimitState(), [], 0
     while line:
         now, order, lane, waited = heapq.heappop(line)
-        verdict = try_acquire(budget, RateLimitRequest(lane, True, waited=waited), now, WIDE)
+        verdict = try_acquire(budget, RateLimitRequest(lane, True, is_retry=waited), now, WIDE)
         budget, asked = verdict.budget, asked + 1
-        if verdict.goes:
-            went.append(verdict.at)
+        if verdict.is_admitted:
+            went.append(verdict.send_at)
         else:
-            heapq.heappush(line, (verdict.at, order, lane, True))
+            heapq.heappush(line, (verdict.send_at, order, lane, True))
     return went, asked
 
 
@@ -193,12 +196,12 @@ def test_two_hundred_labels_leave_tokens_for_agents_and_each_is_woken_once() -> 
         [(START, SendPriority.LABELS)] * 200 + [(START + at, SendPriority.AGENT) for at in (0.5, 7, 7, 7, 90)]
     )
     assert asked <= 410, "what an agent displaces goes to the end of the line, and is woken once more"
-    budget = Budget()
+    budget = RateLimitState()
     for _ in range(200):
         budget = try_acquire(budget, LABELS, START, WIDE).budget
     for _ in range(5):
         verdict = try_acquire(budget, AGENT, START, WIDE)
-        assert (verdict.goes, verdict.at) == (True, START)
+        assert (verdict.is_admitted, verdict.send_at) == (True, START)
         budget = verdict.budget
 
 
@@ -210,25 +213,25 @@ def test_labels_never_stop_while_there_is_room() -> None:
 
 
 def test_a_newcomer_leaves_a_token_to_those_who_wait_longer() -> None:
-    budget = Budget()
+    budget = RateLimitState()
     told = []
     for _ in range(7):
         verdict = try_acquire(budget, LABELS, START, WIDE)
         budget = verdict.budget
-        told.append(verdict.at - START)
+        told.append(verdict.send_at - START)
     assert told == [0, 0, 0, 0, 0, 1, 2]
     late = START + 1.4  # the caller admitted at 1 is still on its way
-    assert try_acquire(budget, LABELS, late, WIDE, 2.0).at == START + 3
-    assert try_acquire(budget, replace(LABELS, waited=True), late, WIDE).goes
-    assert try_acquire(budget, LABELS, START + 2, WIDE).goes, "no caller used them"
+    assert try_acquire(budget, LABELS, late, WIDE, 2.0).send_at == START + 3
+    assert try_acquire(budget, replace(LABELS, is_retry=True), late, WIDE).is_admitted
+    assert try_acquire(budget, LABELS, START + 2, WIDE).is_admitted, "no caller used them"
 
 
 @pytest.mark.parametrize("later", [0.5, 1.5, 8.0])
 def test_a_reservation_that_is_given_back_fills_the_bucket_no_higher_than_it_was(later: float) -> None:
-    first = try_acquire(Budget(), ANSWER, START, WIDE)
-    budget = first.budget.refunded(Refund(Write(START, True, "core")), START + later, WIDE)
+    first = try_acquire(RateLimitState(), ANSWER, START, WIDE)
+    budget = first.budget.apply_refund(Refund(Write(START, True, "core")), START + later, WIDE)
     at_once = 0
-    while (verdict := try_acquire(budget, AGENT, START + later, WIDE)).goes:
+    while (verdict := try_acquire(budget, AGENT, START + later, WIDE)).is_admitted:
         budget, at_once = verdict.budget, at_once + 1
     assert at_once == BURST
     assert budget.content.used(START) == budget.content_hour.used(START) == 0
@@ -236,55 +239,59 @@ def test_a_reservation_that_is_given_back_fills_the_bucket_no_higher_than_it_was
 
 
 def test_what_is_no_content_after_all_frees_only_that() -> None:
-    budget = Budget().heard("core", PrimaryLimit(5000, 100, START + 900))
+    budget = RateLimitState().with_primary("core", PrimaryLimit(5000, 100, START + 900))
     budget = try_acquire(budget, ANSWER, START, LOW).budget
-    budget = budget.refunded(Refund(Write(START, True, "core"), whole=False), START, LOW)
+    budget = budget.apply_refund(Refund(Write(START, True, "core"), is_full=False), START, LOW)
     assert (budget.content.used(START), budget.points.used(START)) == (0, 5)
     assert budget.primary["core"].remaining == 99
-    assert budget.refunded(Refund(Write(START, True, "core")), START, LOW).primary["core"].remaining == 100
-    assert Window(MINUTE).without(START, 5) == Window(MINUTE), "what is out of the window is out"
-    assert Bucket().taken(START, 1.0).holds_at(START, BURST, 1.0) == START + 1
+    assert budget.apply_refund(Refund(Write(START, True, "core")), START, LOW).primary["core"].remaining == 100
+    assert Window(MINUTE).subtract(START, 5) == Window(MINUTE), "what is out of the window is out"
+    assert Bucket().take(START, 1.0).available_at(START, BURST, 1.0) == START + 1
 
 
 def test_the_limit_by_the_hour_is_that_of_each_resource() -> None:
-    budget = Budget().heard("core", PrimaryLimit(5000, 1200, START + 900))
-    assert try_acquire(budget, CARD, START, LOW).at == START + 900
-    assert try_acquire(budget, ANSWER, START, LOW).goes
-    none_left = budget.heard("core", PrimaryLimit(5000, 0, START + 900))
-    assert try_acquire(none_left, RateLimitRequest(SendPriority.AGENT, False), START, LOW).at == START + 900
-    assert try_acquire(none_left, RateLimitRequest(SendPriority.AGENT, False, resource="graphql"), START, LOW).goes
-    assert try_acquire(none_left, RateLimitRequest(SendPriority.AGENT, False), START + 900, LOW).goes, (
+    budget = RateLimitState().with_primary("core", PrimaryLimit(5000, 1200, START + 900))
+    assert try_acquire(budget, CARD, START, LOW).send_at == START + 900
+    assert try_acquire(budget, ANSWER, START, LOW).is_admitted
+    none_left = budget.with_primary("core", PrimaryLimit(5000, 0, START + 900))
+    assert try_acquire(none_left, RateLimitRequest(SendPriority.AGENT, False), START, LOW).send_at == START + 900
+    assert try_acquire(
+        none_left, RateLimitRequest(SendPriority.AGENT, False, resource="graphql"), START, LOW
+    ).is_admitted
+    assert try_acquire(none_left, RateLimitRequest(SendPriority.AGENT, False), START + 900, LOW).is_admitted, (
         "it is full again"
     )
 
 
 def test_answers_that_overtake_each_other_never_give_back_what_was_used() -> None:
     budget = (
-        Budget().heard("core", PrimaryLimit(5000, 10, START + 900)).heard("core", PrimaryLimit(5000, 12, START + 900))
+        RateLimitState()
+        .with_primary("core", PrimaryLimit(5000, 10, START + 900))
+        .with_primary("core", PrimaryLimit(5000, 12, START + 900))
     )
     assert budget.primary["core"].remaining == 10
     budget = try_acquire(budget, RateLimitRequest(SendPriority.AGENT, True), START, LOW).budget
     assert budget.primary["core"].remaining == 9, "counted before the answer says so"
-    budget = budget.heard("core", PrimaryLimit(5000, 4999, START + 4500))
+    budget = budget.with_primary("core", PrimaryLimit(5000, 4999, START + 4500))
     assert budget.primary["core"].remaining == 4999
-    assert budget.heard("core", PrimaryLimit(5000, 3, START + 900)) == budget, "of the hour before"
+    assert budget.with_primary("core", PrimaryLimit(5000, 3, START + 900)) == budget, "of the hour before"
 
 
 def test_a_secondary_limit_stops_everybody() -> None:
-    budget = Budget().refused(START + 60).refused(START + 30)
+    budget = RateLimitState().with_block(START + 60).with_block(START + 30)
     for lane in SendPriority:
         for writes in (False, True):
-            assert try_acquire(budget, RateLimitRequest(lane, writes), START, LOW).at == START + 60
-    assert try_acquire(budget, RateLimitRequest(SendPriority.DIGEST, True), START + 60, LOW).goes
+            assert try_acquire(budget, RateLimitRequest(lane, writes), START, LOW).send_at == START + 60
+    assert try_acquire(budget, RateLimitRequest(SendPriority.DIGEST, True), START + 60, LOW).is_admitted
 
 
 def test_the_remaining_budget_is_reported() -> None:
-    budget, _ = after(Budget().heard("core", PrimaryLimit(5000, 100, START + 900)), ANSWER, 3, START)
+    budget, _ = after(RateLimitState().with_primary("core", PrimaryLimit(5000, 100, START + 900)), ANSWER, 3, START)
     left = {"core": 97, "points_minute": 27, "content_minute": 1, "content_hour": 6}
     assert remaining(budget, START + 3, LOW) == left
     later = {"core": 5000, "points_minute": 42, "content_minute": 4, "content_hour": 6}
     assert remaining(budget, START + 1000, LOW) == later
-    blocked = remaining(budget.refused(START + 60), START + 3, LOW)
+    blocked = remaining(budget.with_block(START + 60), START + 3, LOW)
     assert (blocked["points_minute"], blocked["content_minute"]) == (0, 0)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.intake.readiness import ReadinessInputs, missing
+from core.intake.readiness import ReadinessInputs, readiness_problems
 from core.signals.base import DependencyChanged
 from core.task.model import Status
 from tests.builders import ALICE, MALLORY, Story, body, policy
@@ -18,8 +18,8 @@ KNOWN = frozenset({"python", "tests"})
 def gaps(text: str | None = None, **changes: Any) -> tuple[str, ...]:
     story = Story()
     story.see_issue(text=text or body())
-    known = {k: changes.pop(k) for k in ("required", "issue_open", "approved_digest") if k in changes}
-    return missing(replace(story.task, **known), ReadinessInputs(**{"capabilities": KNOWN, **changes}))
+    known = {k: changes.pop(k) for k in ("required_capabilities", "issue_open", "approved_digest") if k in changes}
+    return readiness_problems(replace(story.task, **known), ReadinessInputs(**{"capabilities": KNOWN, **changes}))
 
 
 def test_a_good_task_has_no_gaps() -> None:
@@ -43,11 +43,11 @@ def test_the_text_lacks_something(text: str, gap: str) -> None:
     ("changes", "gap"),
     [
         (
-            {"required": ("cobol", "python")},
+            {"required_capabilities": ("cobol", "python")},
             "No agent has `cobol`; the capabilities of this repository's agents are `python`, `tests`.",
         ),
         (
-            {"required": ("cobol", "rust"), "capabilities": ()},
+            {"required_capabilities": ("cobol", "rust"), "capabilities": ()},
             "No agent has `cobol` or `rust`; the capabilities of this repository's agents are none at all.",
         ),
         ({"dependencies": {"#9": None}}, "It depends on #9, which does not exist."),
@@ -57,7 +57,7 @@ def test_the_text_lacks_something(text: str, gap: str) -> None:
             {"dependencies": {"#2": False, "acme/web#3": True}, "graph": {"#2": ("#3",), "#3": ("#1",)}},
             "Its dependencies form a cycle: #1 → #2 → #3 → #1. Remove one of them.",
         ),
-        ({"twins": (8, 5)}, "It is a duplicate of #5, #8: close one of them, or describe how they differ."),
+        ({"duplicates": (8, 5)}, "It is a duplicate of #5, #8: close one of them, or describe how they differ."),
         ({"issue_open": False}, "The issue is closed: reopen it."),
         (
             {"approved_digest": None},
@@ -74,7 +74,9 @@ def test_an_open_dependency_is_waited_for_and_is_no_gap() -> None:
 
 
 def test_everything_is_said_at_once() -> None:
-    assert len(gaps(body(goal="none", criteria=()), required=("cobol",), twins=(3,), dependencies={"#9": None})) == 5
+    assert (
+        len(gaps(body(goal="none", criteria=()), required_capabilities=("cobol",), duplicates=(3,), dependencies={"#9": None})) == 5
+    )
 
 
 class TestBetweenPendingAndReady:
@@ -84,7 +86,7 @@ class TestBetweenPendingAndReady:
         assert story.task.status is Status.PENDING
         story.see_issue(text=body())
         assert story.task.status is Status.READY
-        assert story.task.missing == ()
+        assert story.task.readiness_problems == ()
 
     def test_an_edit_can_take_readiness_away_again(self) -> None:
         story = Story().file_ready_task()
@@ -103,11 +105,11 @@ class TestBetweenPendingAndReady:
         story = Story()
         story.dependencies = {"#2": False}
         story.file_ready_task()
-        assert story.task.waits_for == ("#2",)
+        assert story.task.open_dependencies == ("#2",)
         assert dict(story.task.flags) == {"blocked": "The task waits for #2."}
         story.dependencies = {"#2": True}
         story.apply(DependencyChanged(2))
-        assert story.task.waits_for == ()
+        assert story.task.open_dependencies == ()
         assert not story.task.flags
 
     def test_an_event_of_an_unrelated_task_changes_nothing(self) -> None:
@@ -121,7 +123,7 @@ class TestBetweenPendingAndReady:
         story.policy = policy(agents={"codex": {"adapter": "actions", "workflow": "agent.yml"}})
         story.see_issue(None)
         assert story.task.status is Status.PENDING
-        assert "none at all" in story.task.missing[0]
+        assert "none at all" in story.task.readiness_problems[0]
 
 
 class TestWhatChangesWhileSomebodyWorksOnIt:
@@ -133,7 +135,7 @@ class TestWhatChangesWhileSomebodyWorksOnIt:
         assert story.task.status is Status.REVIEW
         story.review_pull("changes_requested")
         assert story.task.status is Status.PENDING
-        assert "by a person without write access" in story.task.missing[0]
+        assert "by a person without write access" in story.task.readiness_problems[0]
 
     def test_a_new_dependency_holds_it_back(self) -> None:
         story = Story().file_ready_task().assign().start_run()
@@ -141,7 +143,7 @@ class TestWhatChangesWhileSomebodyWorksOnIt:
         story.see_issue(text=body(dependencies="#2"))
         story.report_run("completed", "failure")
         assert story.task.status is Status.READY
-        assert story.task.waits_for == ("#2",)
+        assert story.task.open_dependencies == ("#2",)
         story.assign("claude")
         assert story.task.status is Status.READY
 
@@ -152,5 +154,5 @@ class TestWhatChangesWhileSomebodyWorksOnIt:
         story.dependencies = {"#2": True}
         story.apply(DependencyChanged(2))
         story.report_run("completed", "failure")
-        assert story.task.waits_for == ()
+        assert story.task.open_dependencies == ()
         assert "blocked" not in story.task.flags

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from core.audit.events import Event, EventType
-from core.retro.findings import MOST_ACTIONS, Action, find
-from core.retro.metrics import TaskMetrics, figures, of_agents
-from core.retro.model import Retrospective, RetrospectiveInput, hold, read_since
+from core.retro.findings import MAX_ACTIONS, ActionItem, make_findings
+from core.retro.metrics import TaskMetrics, agent_metrics, task_metrics
+from core.retro.model import Retrospective, RetrospectiveInput, build_retrospective, parse_since
 from tests.builders import NOW
 
 T = EventType
@@ -78,45 +78,49 @@ def gathered(*trails: Trail, **more: Any) -> RetrospectiveInput:
 
 
 def held(*trails: Trail, **more: Any) -> Retrospective:
-    found = hold(gathered(*trails, **more), "turn:0", NOW + timedelta(hours=4))
+    found = build_retrospective(gathered(*trails, **more), "turn:0", NOW + timedelta(hours=4))
     assert found is not None
     return found
 
 
 def test_the_figures_of_one_task() -> None:
-    task = figures(reworked().lines, "x")
+    task = task_metrics(reworked().lines, "x")
     assert task is not None
-    assert (task.lead, task.cycle) == (timedelta(minutes=80), timedelta(minutes=77))
-    assert (task.unready, task.waited, task.closing) == tuple(timedelta(minutes=m) for m in (1, 2, 47))
-    assert (task.attempts, task.rework, task.failovers, task.taken_back) == (2, 1, 0, 0)
-    lost = figures(lost_and_met().lines)
+    assert (task.lead_time, task.cycle_time) == (timedelta(minutes=80), timedelta(minutes=77))
+    assert (task.time_to_ready, task.time_to_assign, task.review_time) == tuple(
+        timedelta(minutes=m) for m in (1, 2, 47)
+    )
+    assert (task.attempts, task.rework, task.failovers, task.released) == (2, 1, 0, 0)
+    lost = task_metrics(lost_and_met().lines)
     assert lost is not None
     assert (lost.attempts, lost.rework, lost.failovers) == (2, 0, 1)
-    assert (lost.conflicts, lost.foreseen, lost.called) == (1, 0, 1), "idle is told as a failure, not as a conflict"
+    assert (lost.conflicts, lost.early_conflicts, lost.escalations) == (1, 0, 1), (
+        "idle is told as a failure, not as a conflict"
+    )
     assert lost.agents == ("codex", "claude")
 
 
 def test_what_is_not_done_and_what_came_after_does_not_count() -> None:
-    assert figures(Trail(1).ready().goes_to("codex").lines) is None
+    assert task_metrics(Trail(1).ready().goes_to("codex").lines) is None
     trail = smooth(1)
-    whole = figures(trail.lines)
-    assert figures(trail.comes_back().lines) == whole
+    whole = task_metrics(trail.lines)
+    assert task_metrics(trail.comes_back().lines) == whole
 
 
 def test_people_are_not_measured() -> None:
     trail = (
         Trail(1).ready().goes_to("alice", reason="claimed").handed_in().comes_back().goes_to("codex").handed_in().done()
     )
-    assert [(agent.name, agent.attempts, agent.done, agent.came_back) for agent in of_agents([trail.lines])] == [
-        ("codex", 1, 1, 0)
-    ]
-    task = figures(trail.lines)
+    assert [
+        (agent.name, agent.attempts, agent.completed, agent.sent_back) for agent in agent_metrics([trail.lines])
+    ] == [("codex", 1, 1, 0)]
+    task = task_metrics(trail.lines)
     assert task is not None
     assert (task.attempts, task.agents) == (2, ("codex",))
-    closed = figures(Trail(2).ready().done().lines)
+    closed = task_metrics(Trail(2).ready().done().lines)
     assert closed is not None, "a user closed it: done without any attempt"
-    assert (closed.attempts, closed.cycle) == (0, None)
-    assert hold(gathered(Trail(2).ready().done()), "k", NOW) is not None
+    assert (closed.attempts, closed.cycle_time) == (0, None)
+    assert build_retrospective(gathered(Trail(2).ready().done()), "k", NOW) is not None
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -138,27 +142,27 @@ def test_totals_add_up(seed: int) -> None:
         if draw.random() < 0.8:
             trail.done()
         trails.append(trail)
-    found = hold(gathered(*trails), "turn:0", NOW)
+    found = build_retrospective(gathered(*trails), "turn:0", NOW)
     if found is None:
         assert all(trail.lines[-1].type is not T.TASK_COMPLETED for trail in trails)
         return
     for task in found.tasks:
-        assert task.attempts == (task.attempts > 0) + task.rework + task.failovers + task.taken_back
-        assert timedelta() <= (task.cycle or timedelta()) <= task.lead
+        assert task.attempts == (task.attempts > 0) + task.rework + task.failovers + task.released
+        assert timedelta() <= (task.cycle_time or timedelta()) <= task.lead_time
     assert sum(agent.attempts for agent in found.agents) == found.total("attempts")
     counted = {task.number for task in found.tasks}
     lines = [e for trail in trails if trail.number in counted for e in trail.lines if e.type is T.TASK_SENT_BACK]
-    assert sum(agent.came_back + agent.failed for agent in found.agents) == len(lines)
+    assert sum(agent.sent_back + agent.failed for agent in found.agents) == len(lines)
     ids = [action.id for action in found.actions]
-    assert len(set(ids)) == len(ids) <= MOST_ACTIONS
-    assert hold(gathered(*trails), "turn:0", NOW) == found
+    assert len(set(ids)) == len(ids) <= MAX_ACTIONS
+    assert build_retrospective(gathered(*trails), "turn:0", NOW) == found
 
 
 def test_what_is_found_in_smooth_work() -> None:
     found = held(smooth(1), smooth(2), smooth(3))
-    assert not found.improve
+    assert not found.to_improve
     assert not found.actions
-    assert found.well == (
+    assert found.went_well == (
         "3 of 3 tasks passed all checks and reviews the first time.",
         "No agent failed or was not available.",
         "No tasks conflicted.",
@@ -173,15 +177,15 @@ def _task(**minutes: float) -> TaskMetrics:
 @pytest.mark.parametrize(
     ("task", "ids"),
     [
-        (_task(ready_at=1, assigned_at=90, handed_in_at=100, done_at=120), ["waiting"]),
-        (_task(ready_at=90, assigned_at=91, handed_in_at=100, done_at=120), ["unready"]),
-        (_task(ready_at=1, assigned_at=2, handed_in_at=10, done_at=120), ["closing"]),
-        (_task(ready_at=1, assigned_at=20, handed_in_at=21, done_at=25), []),
+        (_task(ready_at=1, assigned_at=90, pull_opened_at=100, done_at=120), ["waiting"]),
+        (_task(ready_at=90, assigned_at=91, pull_opened_at=100, done_at=120), ["unready"]),
+        (_task(ready_at=1, assigned_at=2, pull_opened_at=10, done_at=120), ["closing"]),
+        (_task(ready_at=1, assigned_at=20, pull_opened_at=21, done_at=25), []),
     ],
     ids=["no agent free", "filed incomplete", "slow to merge", "all of it is quick"],
 )
 def test_where_the_time_went(task: TaskMetrics, ids: list[str]) -> None:
-    assert [action.id for action in find([task], []).actions] == ids
+    assert [action.id for action in make_findings([task], []).actions] == ids
 
 
 @pytest.mark.parametrize(
@@ -189,17 +193,17 @@ def test_where_the_time_went(task: TaskMetrics, ids: list[str]) -> None:
     [(60, "fell from 1 h to 40 min"), (20, "rose from 20 min to 40 min"), (40, "")],
 )
 def test_it_is_compared_with_the_last_one(before: int, said: str) -> None:
-    task = _task(ready_at=0, assigned_at=1, handed_in_at=30, done_at=41)
-    found = find([task], [], timedelta(minutes=before))
-    assert [line for line in (*found.well, *found.improve) if "cycle time" in line] == (
+    task = _task(ready_at=0, assigned_at=1, pull_opened_at=30, done_at=41)
+    found = make_findings([task], [], timedelta(minutes=before))
+    assert [line for line in (*found.went_well, *found.to_improve) if "cycle time" in line] == (
         [f"The median cycle time {said}."] if said else []
     )
 
 
 def test_answers_only_of_whom_was_asked() -> None:
     found = held(smooth(1))
-    assert found.answered("claude", "Hello", "alice") is None
-    assert found.answered("codex", " <!-- nothing --> ", "alice") is None
+    assert found.with_answer("claude", "Hello", "alice") is None
+    assert found.with_answer("codex", " <!-- nothing --> ", "alice") is None
 
 
 @pytest.mark.parametrize(
@@ -214,18 +218,18 @@ def test_answers_only_of_whom_was_asked() -> None:
     ],
 )
 def test_since_when(said: str, at: datetime | None) -> None:
-    assert read_since(said, NOW) == at
+    assert parse_since(said, NOW) == at
 
 
 @pytest.mark.parametrize("said", ["yesterday", "2026-13-01", "since 0001", "99999w", "2026-03-03", "-7d", "\u0661d"])
 def test_no_moment(said: str) -> None:
     with pytest.raises(ValueError, match=r"not a time|in the future"):
-        read_since(said, NOW)
+        parse_since(said, NOW)
 
 
 def test_an_action_is_known_by_the_rule_that_made_it() -> None:
     first, second = held(reworked()), held(reworked(), lost_and_met())
-    assert first.action("rework") is not None
-    assert second.action("rework") is not None
-    assert isinstance(second.action("failed-codex"), Action)
+    assert first.find_action("rework") is not None
+    assert second.find_action("rework") is not None
+    assert isinstance(second.find_action("failed-codex"), ActionItem)
     assert all(re.fullmatch(r"[a-z0-9._-]{1,80}", action.id) for action in second.actions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from core.retro.model import ANSWER_LIMIT, NextTask
+from core.retro.model import MAX_ANSWER_LENGTH, NextTask
 from core.texts.retrospective import (
     action_body,
     question_comment,
@@ -22,16 +22,16 @@ from tests.core.test_texts import same
 
 def test_the_issue() -> None:
     upcoming = (NextTask(9, "Sell plums", "P0"), NextTask(8, "Sell `figs` @all", "P2"))
-    found = held(reworked(), smooth(5), lost_and_met(), upcoming=upcoming, mentions={"claude": "@claude"})
+    found = held(reworked(), smooth(5), lost_and_met(), next_tasks=upcoming, mentions={"claude": "@claude"})
     assert retrospective_title(found) == "Retrospective of 2026-03-02: 3 tasks done"
     same("retrospective", retrospective_body(found))
     [claude, codex] = found.questions
     same("retrospective_question", question_comment(claude))
     same("retrospective_task", action_body(found.actions[0], replace(found, number=12), "<!-- the marker -->"))
 
-    later = found.answered("codex", "Nobody said <!-- hidden --> so.\n```\n@alice token=abcdefgh12345678", "alice")
+    later = found.with_answer("codex", "Nobody said <!-- hidden --> so.\n```\n@alice token=abcdefgh12345678", "alice")
     assert later is not None
-    later = later.ticked(["rework", "conflicts"], "alice").with_task("rework", 14)
+    later = later.with_ticked(["rework", "conflicts"], "alice").with_task("rework", 14)
     same("retrospective_later", retrospective_body(later))
     assert codex.answer == ""
     same("retro_dry_run", retro_text(held(smooth(1)), dry_run=True))
@@ -49,12 +49,12 @@ def test_ticks_are_read_from_whatever_stands_in_the_body() -> None:
 
 def test_of_very_many_tasks_the_issue_stays_short() -> None:
     many = [smooth(number, f"agent-{number}", NOW + timedelta(minutes=number)) for number in range(1, 101)]
-    found = held(*many, left_out=7)
+    found = held(*many, omitted_count=7)
     for agent in found.agents:
-        found = found.answered(agent.name, "long " * 1000, "alice") or found
+        found = found.with_answer(agent.name, "long " * 1000, "alice") or found
     body = retrospective_body(found)
     assert len(body) <= 65_000
     assert body.rstrip().endswith(retrospective_marker("turn:0"))
     assert "… and 77 more." in body
     assert body.count("section Task") == 10
-    assert max(len(question.answer) for question in found.questions) <= ANSWER_LIMIT
+    assert max(len(question.answer) for question in found.questions) <= MAX_ANSWER_LENGTH

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.text_safety.sanitize import clean, cut, defuse, fence, mask_secrets, one_line, plain
-from core.text_safety.strip_hidden import visible
+from core.text_safety.sanitize import clean, code_block, defuse, mask_secrets, normalize_text, one_line, truncate
+from core.text_safety.strip_hidden import strip_hidden
 from tests.suite import examples
 
 # Pieces that mean something to Markdown, HTML, GitHub or a terminal, in any order.
@@ -107,7 +107,7 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert len(result) <= 1000
     assert result.endswith("word word\n\n[Cut here: the text was longer than 1000 characters.]")
     assert len(clean("x" * 100, limit=10)) == 10
-    assert cut("short", 10) == "short"
+    assert truncate("short", 10) == "short"
 
 
 def test_a_self_reassembling_text_is_stopped() -> None:
@@ -145,8 +145,8 @@ def test_no_comment_is_left_in_the_rendered_page(text: str) -> None:
 
 @given(PIECES)
 def test_the_visible_text_of_code_is_never_lost(text: str) -> None:
-    block = "~~~~~~~~~~\n" + plain(text).replace("~", "-") + "\n~~~~~~~~~~"
-    assert visible(block) == block
+    block = "~~~~~~~~~~\n" + normalize_text(text).replace("~", "-") + "\n~~~~~~~~~~"
+    assert strip_hidden(block) == block
 
 
 # --- one_line
@@ -207,14 +207,14 @@ def test_defused_text_renders_without_html_and_twice_is_once(text: str) -> None:
 
 
 def test_a_fence_names_its_language_and_outgrows_the_backticks_inside() -> None:
-    assert fence("x = 1", "python") == "```python\nx = 1\n```"
-    assert fence("````\n@bob", "a b`\n<c>") == "`````abc\n````\n@bob\n`````"
-    assert max(map(len, fence("`" * 1000).split("\n")[::2])) < 50
+    assert code_block("x = 1", "python") == "```python\nx = 1\n```"
+    assert code_block("````\n@bob", "a b`\n<c>") == "`````abc\n````\n@bob\n`````"
+    assert max(map(len, code_block("`" * 1000).split("\n")[::2])) < 50
 
 
 @given(PIECES, st.text(max_size=10))
 def test_nothing_leaves_a_fence(text: str, language: str) -> None:
-    tokens = MarkdownIt("commonmark").parse(f"before\n\n{fence(text, language)}\n\nafter")
+    tokens = MarkdownIt("commonmark").parse(f"before\n\n{code_block(text, language)}\n\nafter")
     assert [t.type for t in tokens if t.level == 0] == [
         "paragraph_open",
         "paragraph_close",

@@ -9,7 +9,7 @@ from core import texts
 from core.effects.base import MessageAgent
 from core.signals.base import AgentMessageResult, AgentSeen
 from core.stall.model import CheckWaitReason, StallCause
-from core.stall.rules import steps
+from core.stall.rules import stall_suggestions
 from core.task.deadlines import DeadlineKind
 from core.task.model import LearnedTimeout, Role, SessionState
 from tests.builders import Story, agent
@@ -20,7 +20,7 @@ from tests.core.test_texts import same, without_marker
 def slow() -> Story:
     story = at_work()
     patience = LearnedTimeout(story.policy.timeouts.ack, story.policy.timeouts.heartbeat, timedelta(hours=3))
-    story.current_task = replace(story.task, lease=replace(story.lease, patience=patience))
+    story.current_task = replace(story.task, lease=replace(story.lease, learned_timeout=patience))
     story.reach_deadline(DeadlineKind.STALL)
     return story
 
@@ -52,12 +52,12 @@ def test_the_nudge_of_an_agent() -> None:
 def test_card_status_and_explanation_of_a_slow_agent_and_the_call() -> None:
     story = slow()
     [nudge] = story.effects_of_type(MessageAgent)
-    story.apply(AgentMessageResult(1, nudge.topic, taken=True))
+    story.apply(AgentMessageResult(1, nudge.topic, accepted=True))
     same("card_slow", without_marker(texts.card_text(story.task, story.policy)))
     same("status_slow", texts.status_text(story.task, story.policy))
     story.run_command("/explain")
     same("explain_slow", story.comment_text())
-    story.agents = (agent("codex", holding=1),)
+    story.agents = (agent("codex", active_tasks=1),)
     story.reach_deadline(DeadlineKind.STALL)
     same("call_slow", story.comment_text())
 
@@ -77,5 +77,5 @@ def test_three_remedies_for_every_cause() -> None:
     told = []
     for cause in StallCause:
         task = replace(mergeable().task, stall=replace(story.task.stall, cause=cause))
-        told.append(f"{cause}\n\n" + "\n".join(f"- {step}" for step in steps(task)))
+        told.append(f"{cause}\n\n" + "\n".join(f"- {step}" for step in stall_suggestions(task)))
     same("stall_remedies", "\n\n".join(told))

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from config.problems import ConfigError
 from config.repository import Timeouts, parse_repository_config
-from core.assignment.stats import OBSERVATIONS, learned_work
+from core.assignment.stats import MIN_OBSERVATIONS, learned_work_time
 from core.audit.events import EventType
 from core.conflicts.pulls import Precedence, TrialMerge
 from core.effects.base import CancelAgent, Comment, Escalate, MessageAgent, RequestTrialMerge
 from core.signals.base import AgentMessageResult, AgentSeen, ChecksSeen, EscalationAnswered, MergeRefused
 from core.stall.model import CheckWaitReason, EscalationStep, StallCause
-from core.stall.rules import LADDERS, escalate_after
-from core.task.deadlines import DeadlineKind, deadlines_of, stall_after
+from core.stall.rules import ESCALATION_STEPS, escalate_after
+from core.task.deadlines import DeadlineKind, deadlines_of, stall_threshold
 from core.task.model import ChecksState, Flag, LearnedTimeout, Priority, Role, SessionState, Status
 from tests.builders import ALICE, BOB, MALLORY, OTHER_SHA, SHA, Story, agent, body, conflicting_pull
 
@@ -31,7 +31,7 @@ TICKED = body(ticked=True)
 def at_work(**changes: object) -> Story:
     """`codex` is at work; `claude` could do it as well."""
     story = Story(escalation={"fallback": ("alice",)}, **changes).file_ready_task().assign().start_run()
-    story.agents = (agent("codex", holding=1), agent("claude"))
+    story.agents = (agent("codex", active_tasks=1), agent("claude"))
     return story
 
 
@@ -47,7 +47,7 @@ def mergeable(**changes: object) -> Story:
 
 
 def waiting(story: Story, wait: CheckWaitReason) -> Story:
-    story.apply(ChecksSeen(story.pull.head_sha, ChecksState.PENDING, wait=wait))
+    story.apply(ChecksSeen(story.pull.head_sha, ChecksState.PENDING, wait_reason=wait))
     return story
 
 
@@ -72,8 +72,8 @@ class TestASlowAgent:
         assert story.has_event(EventType.TASK_STALLED)
         assert story.task.flags[Flag.STALLED].startswith("`codex` is running but has pushed nothing.")
         assert story.task.stall
-        assert story.task.stall.next is EscalationStep.REASSIGN
-        story.apply(AgentMessageResult(1, nudge.topic, taken=True))
+        assert story.task.stall.next_step is EscalationStep.REASSIGN
+        story.apply(AgentMessageResult(1, nudge.topic, accepted=True))
         assert "The bot reminded `codex`. At " in story.task.flags[Flag.STALLED]
 
         lives(story)
@@ -81,7 +81,7 @@ class TestASlowAgent:
         story.reach_deadline(DeadlineKind.STALL)
         assert (story.task.status, story.task.stall) == (Status.READY, None)
         last = story.task.history[-1]
-        assert (last.outcome, last.blamed, last.reason) == ("stalled", True, "codex made no progress")
+        assert (last.outcome, last.counts_against_agent, last.reason) == ("stalled", True, "codex made no progress")
         assert story.effects_of_type(CancelAgent)
         assert not story.has_event(EventType.AGENT_FAILED), "it is slow, and not dead"
         [idle] = story.events(EventType.CONFLICT_DETECTED)
@@ -99,7 +99,7 @@ class TestASlowAgent:
         [nudge] = story.effects_of_type(MessageAgent)
         assert story.task.stall
         before = story.task.stall.next_at
-        story.apply(AgentMessageResult(1, nudge.topic, taken=False, reason="it is gone from the configuration"))
+        story.apply(AgentMessageResult(1, nudge.topic, accepted=False, reason="it is gone from the configuration"))
         assert story.task.stall.next_at == before
         said = story.task.flags[Flag.STALLED]
         assert (
@@ -109,7 +109,7 @@ class TestASlowAgent:
 
     def test_stays_assigned_if_no_other_agent_is_free(self) -> None:
         story = at_work()
-        story.agents = (agent("codex", holding=1), agent("claude", holding=1))
+        story.agents = (agent("codex", active_tasks=1), agent("claude", active_tasks=1))
         story.reach_deadline(DeadlineKind.STALL)
         story.reach_deadline(DeadlineKind.STALL)
         assert story.task.status is Status.IN_PROGRESS
@@ -139,7 +139,7 @@ class TestASlowAgent:
         story = Story(plan="agent").file_ready_task().assign("oracle", role=Role.PLAN).start_run()
         assert stalled(story) == ("no push", "`oracle` is running but has delivered no plan.")
         story.reach_deadline(DeadlineKind.STALL)
-        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert (story.task.status, story.task.failure_count) == (Status.READY, 0)
         assert story.task.failed_plan
 
     def test_that_reviews_is_replaced_and_the_work_stays(self) -> None:
@@ -149,7 +149,7 @@ class TestASlowAgent:
         assert "you have not given a verdict" in story.effects_of_type(MessageAgent)[0].text
         story.report_trial_merge()
         story.reach_deadline(DeadlineKind.STALL)
-        assert (story.task.status, story.task.review) == (Status.REVIEW, None)
+        assert (story.task.status, story.task.review_lease) == (Status.REVIEW, None)
         assert story.task.history[-1].outcome == "stalled"
 
 
@@ -160,7 +160,7 @@ class TestProgress:
         story.reach_deadline(DeadlineKind.STALL)
         story.reach_deadline(DeadlineKind.STALL)
         assert story.task.escalation
-        story.apply(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
+        story.apply(AgentSeen(1, SessionState.WORKING, story.now, from_push=True))
         assert story.has_event(EventType.STALL_ENDED)
         assert story.has_event(EventType.ESCALATION_ENDED)
         assert (story.task.stall, story.task.escalation) == (None, None)
@@ -174,7 +174,7 @@ class TestProgress:
         story.reach_deadline(DeadlineKind.STALL)
         match how:
             case "push":
-                story.apply(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
+                story.apply(AgentSeen(1, SessionState.WORKING, story.now, from_push=True))
             case "draft":
                 story.see_pull(draft=True)
             case "progress":
@@ -242,7 +242,7 @@ class TestCi:
 
     def test_that_a_conflict_keeps_from_starting(self) -> None:
         story = waiting(handed_in(), CheckWaitReason.NOTHING)
-        known = replace(story.pull, trial=TrialMerge(clean=False, base_sha=OTHER_SHA))
+        known = replace(story.pull, trial_merge=TrialMerge(clean=False, base_sha=OTHER_SHA))
         story.current_task = replace(story.task, pull=known)
         cause, reason = stalled(story)
         assert cause == "CI never started: conflict"
@@ -271,7 +271,7 @@ class TestReviewAndMerge:
         assert story.task.stall == before
         story.apply(EscalationAnswered(ALICE, "none", "answer"))
         assert story.task.stall
-        assert story.task.stall.next_at == story.now + before.after
+        assert story.task.stall.next_at == story.now + before.threshold
         assert "`alice` answered." in story.task.flags[Flag.STALLED]
         there = story.task.stall
         story.apply(EscalationAnswered(ALICE, "none", "answer"))
@@ -338,10 +338,10 @@ class TestReviewAndMerge:
 
     def test_no_escalation_for_a_task_that_waits_for_another(self) -> None:
         story = mergeable()
-        story.report_trial_merge(rivals=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
+        story.report_trial_merge(conflicting_pulls=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
         assert stalled(story)[0] == "waits for others"
         for _ in range(3):
-            story.report_trial_merge(rivals=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
+            story.report_trial_merge(conflicting_pulls=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
             story.reach_deadline(DeadlineKind.STALL)
             assert not story.effects_of_type(Escalate, Comment)
 
@@ -370,10 +370,10 @@ class TestReviewAndMerge:
 
 class TestHowLong:
     def test_the_more_urgent_the_sooner(self) -> None:
-        after = [stall_after(replace(at_work().task, priority=priority), TIMES) for priority in Priority]
+        after = [stall_threshold(replace(at_work().task, priority=priority), TIMES) for priority in Priority]
         assert after == [HOUR, 1.5 * HOUR, 2 * HOUR]
         own = Timeouts(stall_by_priority={"P0": timedelta(minutes=10)})
-        assert stall_after(replace(at_work().task, priority=Priority.P0), own) == timedelta(minutes=10)
+        assert stall_threshold(replace(at_work().task, priority=Priority.P0), own) == timedelta(minutes=10)
 
     def test_a_figure_that_could_never_be_reached_is_a_mistake(self) -> None:
         text = "version: 1\nagents: {}\ntimeouts:\n  attempt: 4h\n  stall_by_priority: {P1: 5h}\n"
@@ -381,8 +381,8 @@ class TestHowLong:
             parse_repository_config(text)
 
     def test_a_few_attempts_teach_nothing(self) -> None:
-        assert learned_work([9e9] * (OBSERVATIONS - 1)) is None
-        assert learned_work([3600.0] * OBSERVATIONS) == 1.5 * HOUR
+        assert learned_work_time([9e9] * (MIN_OBSERVATIONS - 1)) is None
+        assert learned_work_time([3600.0] * MIN_OBSERVATIONS) == 1.5 * HOUR
 
     @given(
         learned=st.none() | st.timedeltas(min_value=timedelta(), max_value=timedelta(days=30)),
@@ -395,8 +395,8 @@ class TestHowLong:
         times = Timeouts(stall=timedelta(minutes=stall))
         story = at_work()
         patience = LearnedTimeout(TIMES.ack, TIMES.heartbeat, learned)
-        task = replace(story.task, priority=priority, lease=replace(story.lease, patience=patience))
-        after, configured = stall_after(task, times), times.stall_timeout(priority.value)
+        task = replace(story.task, priority=priority, lease=replace(story.lease, learned_timeout=patience))
+        after, configured = stall_threshold(task, times), times.stall_timeout(priority.value)
         assert configured <= after <= max(configured, min(3 * configured, times.attempt))
         if learned and configured <= learned <= min(3 * configured, times.attempt):
             assert after == learned
@@ -407,14 +407,14 @@ class TestHowLong:
         story.run_command("/explain")
         assert "It counts as stalled after 2 h without progress (2 h for a P2)." in story.comment_text()
         patience = LearnedTimeout(TIMES.ack, TIMES.heartbeat, 4 * HOUR)
-        story.current_task = replace(story.task, lease=replace(story.lease, patience=patience))
+        story.current_task = replace(story.task, lease=replace(story.lease, learned_timeout=patience))
         story.run_command("/explain")
         learned = "by this repository's latest attempts, an agent may take 4 h to hand in"
         assert f"It counts as stalled after 4 h without progress (2 h for a P2; {learned})." in story.comment_text()
 
 
 def test_every_cause_ends_with_a_person_or_another_look() -> None:
-    assert LADDERS.keys() == set(StallCause)
-    for cause, ladder in LADDERS.items():
-        ends = {StallCause.QUESTION: EscalationStep.LOOK, StallCause.WAITS: EscalationStep.LOOK}
-        assert ladder[-1] is ends.get(cause, EscalationStep.PERSON)
+    assert ESCALATION_STEPS.keys() == set(StallCause)
+    for cause, ladder in ESCALATION_STEPS.items():
+        ends = {StallCause.QUESTION: EscalationStep.RECHECK, StallCause.WAITS_FOR_OTHERS: EscalationStep.RECHECK}
+        assert ladder[-1] is ends.get(cause, EscalationStep.ESCALATE)

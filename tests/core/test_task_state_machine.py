@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.assignment.rules import exclusions, part_of
+from core.assignment.rules import exclusions, next_role
 from core.commands.registry import COMMANDS, ROLES
 from core.conflicts.in_progress import in_progress_of, overlapping
 from core.conflicts.pulls import FileConflict, Precedence, TrialMerge
@@ -230,7 +230,7 @@ class Life(RuleBasedStateMachine):
     @rule(which=numbers, late=st.sampled_from([0, 0, 0, 1, 2]), approves=st.booleans())
     def verdict(self, which: int, late: int, approves: bool) -> None:
         """A reviewing agent's verdict comes; it may be one of an attempt that is over."""
-        task = self.one_of(which, lambda t: t.review) or self.one_of(which, lambda t: t.attempt)
+        task = self.one_of(which, lambda t: t.review_lease) or self.one_of(which, lambda t: t.attempt)
         if task:
             self.tick()
             self.hear(task.number, ReviewDelivered(task.attempt - late, approves, "Hm, @all."))
@@ -331,7 +331,10 @@ class Life(RuleBasedStateMachine):
             rivals = (
                 None if waits is None else tuple(conflicting_pull(900 + n, waits=turn) for n, turn in enumerate(waits))
             )
-            self.hear(task.number, TrialMergeDone.of(task.pull.number, task.pull.head_sha, trial, ("a.py",), rivals))
+            self.hear(
+                task.number,
+                TrialMergeDone.from_trial_merge(task.pull.number, task.pull.head_sha, trial, ("a.py",), rivals),
+            )
 
     @rule(which=numbers, refused=st.sampled_from([None, "Required status check is expected.", "Head is out of date."]))
     def base_or_refusal(self, which: int, refused: str | None) -> None:
@@ -390,7 +393,7 @@ class Life(RuleBasedStateMachine):
         """Nothing moves for so long that it is a stall; then its agent pushes, or the ladder is climbed to its end."""
         task = self.one_of(which, lambda t: t.status in (Status.IN_PROGRESS, Status.REVIEW))
         for rung in range(4):
-            waits = deadlines_of(task, self.shell.policy.timeouts) if task and not task.withdrawn else ()
+            waits = deadlines_of(task, self.shell.policy.timeouts) if task and not task.untracked else ()
             due = next((d for d in waits if d.kind is DeadlineKind.STALL), None)
             if task is None or due is None:
                 return
@@ -400,10 +403,10 @@ class Life(RuleBasedStateMachine):
             if task is None or task.stall is None:
                 return  # another agent has it, or the queue
             assert task.stall.next_at > self.shell.now
-            assert len(task.stall.climbed) <= 3
+            assert len(task.stall.steps_taken) <= 3
             self.hear(task.number, AgentMessageResult(task.attempt, task.stall.topic, taken))
             if moves and rung and task.lease:
-                self.hear(task.number, AgentSeen(task.lease.attempt, SessionState.WORKING, self.tick(), pushed=True))
+                self.hear(task.number, AgentSeen(task.lease.attempt, SessionState.WORKING, self.tick(), from_push=True))
                 task = self.current(task.number)
                 assert task
                 assert task.stall is None
@@ -411,14 +414,14 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def no_agent_exceeds_its_limit(self) -> None:
         for hand in self.shell.agents():
-            assert hand.holding <= hand.max_tasks
+            assert hand.active_tasks <= hand.max_tasks
 
     @invariant()
     def no_task_waits_for_a_stalled_one(self) -> None:
         for task in self.shell.tasks.values():
-            if task.held and task.held.foreseen and not task.withdrawn:
+            if task.hold and task.hold.is_forecast and not task.untracked:
                 assert task.status is Status.READY
-                assert overlapping(in_progress_of(self.shell.tasks[int(task.held.behind[1:])]))
+                assert overlapping(in_progress_of(self.shell.tasks[int(task.hold.blocker[1:])]))
 
     @invariant()
     def no_task_waits_while_an_agent_is_free(self) -> None:
@@ -426,7 +429,7 @@ class Life(RuleBasedStateMachine):
         agents = self.shell.agents()
         for task in self.shell.tasks.values():
             if self.shell.needs_agent(task):
-                assert all(exclusions(task, agents, part_of(task, agents, "agent")).values())
+                assert all(exclusions(task, agents, next_role(task, agents, "agent")).values())
 
 
 Life.TestCase.settings = settings(

@@ -21,7 +21,7 @@ from core.conflicts.pulls import FileConflict, Precedence, Span, TrialMerge
 from core.dead_letter import DeadLetter
 from core.effects.base import Escalate, MessageAgent
 from core.handoff.feedback import LineComment
-from core.review.definition_of_done import merge_gaps
+from core.review.definition_of_done import merge_blockers
 from core.signals.base import AgentSeen, AgentStartFailed, EscalationAnswered, PlanDelivered
 from core.task.deadlines import DeadlineKind
 from core.task.model import AssignmentDecision, Candidate, ChecksState, Flag, Role, SessionState
@@ -228,7 +228,7 @@ def test_the_escalation() -> None:
     same("escalation_to_answer", asking.comment_text())
     alone = reviewing()
     alone.apply(AgentStartFailed(3, "There is no workflow."))
-    alone.assign(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, hopeless=True)
+    alone.assign(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, is_unassignable=True)
     same("escalation_to_review", alone.comment_text())
     calm = Story().file_ready_task()
     calm.current_task = replace(calm.task, approved_by=None)
@@ -240,13 +240,13 @@ def test_a_call_climbs_and_a_reminder() -> None:
     rota = {"people": ("carol",), "start": "2026-03-02"}
     story = Story(escalation={"fallback": ("alice",), "on_call": rota}).file_ready_task()
     story.run_command("/escalate The staging server is down.", author=BOB)
-    story.reach_deadline(DeadlineKind.CALL)
+    story.reach_deadline(DeadlineKind.ESCALATION)
     same("escalation_climbs", story.comment_text())
-    story.reach_deadline(DeadlineKind.CALL)
+    story.reach_deadline(DeadlineKind.ESCALATION)
     same("escalation_again", story.comment_text())
     story.apply(EscalationAnswered(ALICE, "none", "answer"))
     same("card_somebody_sees_to_it", of_card(story))
-    story.reach_deadline(DeadlineKind.CALL)
+    story.reach_deadline(DeadlineKind.ESCALATION)
     same("escalation_reminder", story.comment_text())
 
 
@@ -304,34 +304,36 @@ def test_the_explanation() -> None:
 
 def test_the_checks() -> None:
     files = (
-        FileConflict("shop/a.py", here=(Span(3, 9), Span(20, 20)), there=(Span(4, 8), Span(18, 19))),
+        FileConflict("shop/a.py", own_lines=(Span(3, 9), Span(20, 20)), other_lines=(Span(4, 8), Span(18, 19))),
         FileConflict("with | and `ticks`", "modify/delete"),
     )
     task = Story().file_ready_task(text=LONG).reach_review().task
     assert task.pull
-    missing = texts.done_check(task, merge_gaps(task, "person"))
+    missing = texts.done_check(task, merge_blockers(task, "person"))
     assert missing[:2] == ("action_required", "4 things missing")
     same("done_check_missing", missing[2])
     complete = texts.done_check(task, ())
     assert complete[:2] == ("success", "Nothing is missing")
     same("done_check_complete", complete[2])
     for name, tried in {
-        "clean": replace(task.pull, trial=TrialMerge(BASE_SHA, True)),
-        "conflict": replace(task.pull, trial=TrialMerge(BASE_SHA, False, files, ci_started=False)),
-        "untried": replace(task.pull, trial=TrialMerge("", None, problem="there is no branch main, says @nobody")),
+        "clean": replace(task.pull, trial_merge=TrialMerge(BASE_SHA, True)),
+        "conflict": replace(task.pull, trial_merge=TrialMerge(BASE_SHA, False, files, ci_started=False)),
+        "untried": replace(
+            task.pull, trial_merge=TrialMerge("", None, problem="there is no branch main, says @nobody")
+        ),
         "rivals": replace(
             task.pull,
-            trial=TrialMerge(BASE_SHA, True),
-            rivals=(
+            trial_merge=TrialMerge(BASE_SHA, True),
+            conflicting_pulls=(
                 conflicting_pull(9, first=True, waits=Precedence.THIS, files=files),
-                conflicting_pull(11, waits=Precedence.OTHER, task=None, why="It was opened later."),
-                conflicting_pull(12, first=True, waits=Precedence.NEITHER, task=None, why="Neither can wait."),
-                conflicting_pull(13, first=True, waits=Precedence.THIS, ignored=True),
+                conflicting_pull(11, waits=Precedence.OTHER, task=None, reason="It was opened later."),
+                conflicting_pull(12, first=True, waits=Precedence.NEITHER, task=None, reason="Neither can wait."),
+                conflicting_pull(13, first=True, waits=Precedence.THIS, is_ignored=True),
             ),
         ),
     }.items():
         same(f"conflict_check_{name}", conflict_check(tried).summary)
-    told = conflict_check(replace(task.pull, trial=TrialMerge(BASE_SHA, False, files))).annotations
+    told = conflict_check(replace(task.pull, trial_merge=TrialMerge(BASE_SHA, False, files))).annotations
     assert [(one.path, one.start_line, one.end_line) for one in told] == [("shop/a.py", 3, 9), ("shop/a.py", 20, 20)]
     same("conflict_check_remark", told[0].message)
 
@@ -446,6 +448,6 @@ def test_the_answers_to_task() -> None:
 def test_a_stalled_task_says_so_once() -> None:
     story = in_review()
     assert "counts as stalled" in of_card(story)
-    stalled = replace(story.task, flags={Flag.STALLED: "Nothing moves."}, reminded_at=NOW + timedelta(days=1))
+    stalled = replace(story.task, flags={Flag.STALLED: "Nothing moves."}, wait_restarted_at=NOW + timedelta(days=1))
     assert "counts as stalled" not in texts.card_text(stalled, story.policy)
     assert OTHER_SHA not in of_card(story)

@@ -18,8 +18,8 @@ from adapters.github.errors import Transient
 from config.agent_kinds import PullAgent
 from config.team import Team
 from core.assignment.agent_state import HealthResult
-from core.circuit_breaker import Circuit
-from engine.agent_health import FRESH, HealthChecks
+from core.circuit_breaker import CircuitBreaker
+from engine.agent_health import CACHE_PERIOD, HealthChecks
 from engine.senders import Identity
 from tests.builders import NO_SERVICES, NOW
 
@@ -59,7 +59,7 @@ async def probes(database_url: str) -> AsyncIterator[HealthChecks]:
     database = Database(database_url)
     client = type("Client", (), {"installation": lambda self, number: None})()
     yield HealthChecks(
-        cast(Any, client), database, NO_SERVICES, identity, "https://github.com", lambda: NOW, within=0.05
+        cast(Any, client), database, NO_SERVICES, identity, "https://github.com", lambda: NOW, timeout_seconds=0.05
     )
     await database.close()
 
@@ -70,7 +70,7 @@ def shop(**agents: PullAgent) -> RepositoryRow:
 
 async def test_a_slow_agent_is_skipped_and_delays_no_other(probes: HealthChecks, adapter: Adapter) -> None:
     adapter.says = {1: ("no key",), 3: ()}
-    assert await probes.of(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {
+    assert await probes.check_all(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {
         "ada": HealthResult(("no key",), NOW),
         "cleo": HealthResult((), NOW),
     }
@@ -81,31 +81,31 @@ async def test_an_answer_is_shown_again_until_it_is_old_or_the_agent_is_another(
 ) -> None:
     adapter.says = {1: ("no key",), 2: ()}
     for _ in range(2):
-        assert (await probes.of(shop(ada=ADA)))["ada"].problems == ("no key",)
+        assert (await probes.check_all(shop(ada=ADA)))["ada"].problems == ("no key",)
     assert adapter.asked == 1
-    assert (await probes.of(shop(ada=BOB)))["ada"].problems == (), "its settings were changed"
-    later = NOW + FRESH
+    assert (await probes.check_all(shop(ada=BOB)))["ada"].problems == (), "its settings were changed"
+    later = NOW + CACHE_PERIOD
     probes.now = lambda: later
     adapter.says[2] = ("gone",)
-    assert await probes.of(shop(ada=BOB)) == {"ada": HealthResult(("gone",), later)}
+    assert await probes.check_all(shop(ada=BOB)) == {"ada": HealthResult(("gone",), later)}
 
 
 async def test_who_no_longer_answers_is_shown_as_it_was(probes: HealthChecks, adapter: Adapter) -> None:
     adapter.says = {1: ("no key",)}
-    await probes.of(shop(ada=ADA))
+    await probes.check_all(shop(ada=ADA))
     adapter.says.clear()
-    probes.now = lambda: NOW + FRESH + timedelta(minutes=1)
-    assert await probes.of(shop(ada=ADA)) == {"ada": HealthResult(("no key",), NOW)}
+    probes.now = lambda: NOW + CACHE_PERIOD + timedelta(minutes=1)
+    assert await probes.check_all(shop(ada=ADA)) == {"ada": HealthResult(("no key",), NOW)}
 
 
 async def test_errors_say_nothing_and_refusals_do(probes: HealthChecks, adapter: Adapter) -> None:
     adapter.says = {1: CannotStart("It needs a key."), 2: Transient("502"), 3: ConnectionError("no answer")}
-    assert await probes.of(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {"ada": HealthResult(("It needs a key.",), NOW)}
+    assert await probes.check_all(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {"ada": HealthResult(("It needs a key.",), NOW)}
 
 
 async def test_a_service_that_is_left_alone_is_not_asked(probes: HealthChecks, adapter: Adapter) -> None:
-    circuit = Circuit("pull", 5, NOW, NOW + timedelta(minutes=1), reason="502")
+    circuit = CircuitBreaker("pull", 5, NOW, NOW + timedelta(minutes=1), reason="502")
     async with probes.database.transaction() as connection:
         await kept.save_circuit(connection, circuit)
-    assert await probes.of(shop(ada=ADA)) == {}
+    assert await probes.check_all(shop(ada=ADA)) == {}
     assert adapter.asked == 0

@@ -15,7 +15,7 @@ from adapters.github.models.graphql import CommentNode
 from core.handoff.feedback import Feedback
 from core.task.model import Plan, Status, Task
 from core.texts import CARD_MARKER
-from engine.card_state import LIMIT, BadCardState, CardStateCodec
+from engine.card_state import MAX_MARKER_LENGTH, BadCardState, CardStateCodec
 from engine.restore import restore_from_card, resume_clock
 from tests.adapters.github_server import private_key
 from tests.builders import NOW, SHA, Story, failed_check, policy
@@ -51,14 +51,14 @@ def lived() -> Task:
 
 def test_what_is_sealed_comes_back_whole() -> None:
     task = lived()
-    state = read(seal().marker(task))
+    state = read(seal().make_marker(task))
     assert isinstance(state, dict)
     back = restore_from_card(Story().file_ready_task().task, state)
     assert task_to_json(replace(back, forecast=None)) == task_to_json(replace(task, forecast=None))
 
 
 def test_a_seal_is_of_one_app_one_repository_and_one_issue() -> None:
-    marker = seal().marker(lived())
+    marker = seal().make_marker(lived())
     for by, repository, number in (
         (CardStateCodec(APP + 1, private_key()), 42, 1),
         (CardStateCodec(APP, other_key()), 42, 1),
@@ -70,19 +70,19 @@ def test_a_seal_is_of_one_app_one_repository_and_one_issue() -> None:
 
 
 def test_what_a_former_key_sealed_is_read_with_it() -> None:
-    marker = CardStateCodec(APP, other_key()).marker(lived())
-    assert read(marker, seal(other_key())) == read(CardStateCodec(APP, private_key()).marker(lived()))
+    marker = CardStateCodec(APP, other_key()).make_marker(lived())
+    assert read(marker, seal(other_key())) == read(CardStateCodec(APP, private_key()).make_marker(lived()))
 
 
 def test_the_key_is_what_counts_and_not_how_its_file_is_written() -> None:
-    marker = seal().marker(lived())
+    marker = seal().make_marker(lived())
     assert read(marker, CardStateCodec(APP, private_key().replace("\n", "\r\n")))
     with pytest.raises(ValueError, match="not a private key"):
         CardStateCodec(APP, "a secret")
 
 
 def test_a_changed_letter_breaks_it() -> None:
-    marker = seal().marker(lived())
+    marker = seal().make_marker(lived())
     packed = marker.removeprefix(CARD_MARKER).removesuffix(" -->")
     for at in (3, len(packed) // 2, packed.rindex(".") + 5):
         changed = packed[:at] + ("A" if packed[at] != "A" else "B") + packed[at + 1 :]
@@ -119,16 +119,16 @@ def test_however_much_happened_it_fits_and_keeps_what_counts() -> None:
     noise = "".join(chr(33 + (n * n * 7919) % 90) for n in range(3_000))
     long = Feedback("ci:1", "CI failed", noise, NOW, SHA, tuple(failed_check(log_tail=noise[::-1]) for _ in range(5)))
     history = tuple(replace(task.history[0], number=n, feedback=long, reason=noise) for n in range(1, 60))
-    task = replace(task, history=history, attempt=60, retried_after=50, plan=Plan(noise, "chatgpt", 1, NOW))
-    for room in (LIMIT, 6_000):
-        marker = seal().marker(task, room)
+    task = replace(task, history=history, attempt=60, retry_offset=50, plan=Plan(noise, "chatgpt", 1, NOW))
+    for room in (MAX_MARKER_LENGTH, 6_000):
+        marker = seal().make_marker(task, room)
         assert len(marker) <= room
         state = read(marker)
         assert isinstance(state, dict)
         back = restore_from_card(Story().file_ready_task().task, state)
-        assert (back.attempt, back.lease, back.held) == (60, task.lease, task.held)
-        assert [one.number for one in back.counted] == [one.number for one in task.counted]
-    assert len(seal().marker(task, 100)) < 100
+        assert (back.attempt, back.lease, back.hold) == (60, task.lease, task.hold)
+        assert [one.number for one in back.counted_attempts] == [one.number for one in task.counted_attempts]
+    assert len(seal().make_marker(task, 100)) < 100
 
 
 def test_only_what_is_ours_and_untouched_is_a_card() -> None:

@@ -9,10 +9,18 @@ from aiohttp import ClientPayloadError
 from sqlalchemy.exc import OperationalError
 
 from adapters.agents import Unavailable
-from adapters.alerts import Refused
+from adapters.alerts import DeliveryRejected
 from adapters.github import errors
 from adapters.github.rate_limit import RateLimitWait
-from engine.error_policy import FATES, FEW_TRIES, MAX_TRIES, STUCK_PAUSE, next_poll_at, next_retry_at, policy_for
+from engine.error_policy import (
+    ERROR_POLICIES,
+    FEW_ATTEMPTS,
+    MAX_ATTEMPTS,
+    PERMANENT_ERROR_DELAY,
+    next_poll_at,
+    next_retry_at,
+    policy_for,
+)
 from engine.senders.circuit_breaker import CircuitOpen
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -23,7 +31,7 @@ LIMITED = errors.RateLimited("slower", retry_at=LATER, secondary=True, status=40
 def outcome(error: Exception) -> str | int:
     """After how many tries it is given up; `never`, and `waits` where a try does not even count."""
     fate = policy_for(error)
-    if not fate.counts:
+    if not fate.counts_attempt:
         return "waits"
     lasts = [tries for tries in range(1, 100) if next_retry_at(error, tries, NOW, 0.5) is None]
     return lasts[0] if lasts else "never"
@@ -35,23 +43,23 @@ def outcome(error: Exception) -> str | int:
         (LIMITED, "waits"),
         (RateLimitWait(LATER), "waits"),
         (OperationalError("SELECT 1", {}, Exception("the server went away")), "waits"),
-        (errors.NotFound("not yet"), FEW_TRIES),
+        (errors.NotFound("not yet"), FEW_ATTEMPTS),
         (errors.Forbidden("a permission is missing"), 1),
         (errors.Gone("deleted"), 1),
         (errors.Invalid("unprocessable"), 1),
         (errors.TooLarge("too large"), 1),
-        (Refused("a wrong password"), 1),
-        (errors.Unauthorised("bad credentials, and again with a new token"), MAX_TRIES),
-        (errors.Conflict("409"), MAX_TRIES),
-        (errors.Transient("502"), MAX_TRIES),
-        (errors.UnknownOutcome("timed out"), MAX_TRIES),
-        (errors.UnexpectedResponse("no JSON"), MAX_TRIES),
-        (errors.GraphQLError(("broken",), None), MAX_TRIES),
-        (CircuitOpen("it does not answer", LATER), MAX_TRIES),
-        (Unavailable("no credit"), MAX_TRIES),
-        (ClientPayloadError("cut off"), MAX_TRIES),
-        (ConnectionResetError(), MAX_TRIES),
-        (KeyError("a mistake of ours"), FEW_TRIES),
+        (DeliveryRejected("a wrong password"), 1),
+        (errors.Unauthorised("bad credentials, and again with a new token"), MAX_ATTEMPTS),
+        (errors.Conflict("409"), MAX_ATTEMPTS),
+        (errors.Transient("502"), MAX_ATTEMPTS),
+        (errors.UnknownOutcome("timed out"), MAX_ATTEMPTS),
+        (errors.UnexpectedResponse("no JSON"), MAX_ATTEMPTS),
+        (errors.GraphQLError(("broken",), None), MAX_ATTEMPTS),
+        (CircuitOpen("it does not answer", LATER), MAX_ATTEMPTS),
+        (Unavailable("no credit"), MAX_ATTEMPTS),
+        (ClientPayloadError("cut off"), MAX_ATTEMPTS),
+        (ConnectionResetError(), MAX_ATTEMPTS),
+        (KeyError("a mistake of ours"), FEW_ATTEMPTS),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -60,15 +68,15 @@ def test_what_becomes_of_each(error: Exception, becomes: str | int) -> None:
 
 
 def test_every_error_of_github_is_named_in_the_table() -> None:
-    named = {kind for fate in FATES for kind in fate.errors}
+    named = {kind for fate in ERROR_POLICIES for kind in fate.errors}
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.GitHubError)}
     assert kinds <= named
-    assert [fate.ours for fate in FATES] == [False] * (len(FATES) - 1) + [True]
+    assert [fate.is_bug for fate in ERROR_POLICIES] == [False] * (len(ERROR_POLICIES) - 1) + [True]
 
 
 def test_the_pauses_grow_and_an_hour_is_enough() -> None:
     error, pauses = errors.Transient("502"), []
-    for tries in range(1, MAX_TRIES):
+    for tries in range(1, MAX_ATTEMPTS):
         again = next_retry_at(error, tries, NOW, 0.5)
         assert again is not None
         pauses.append(again - NOW)
@@ -91,7 +99,7 @@ def test_who_says_when_to_come_back_is_believed() -> None:
 def test_a_wait_comes_back_whatever_happens() -> None:
     assert next_poll_at(errors.Transient("502"), NOW) == NOW + timedelta(seconds=30)
     assert next_poll_at(KeyError("ours"), NOW) == NOW + timedelta(seconds=30)
-    assert next_poll_at(errors.Forbidden("no"), NOW) == NOW + STUCK_PAUSE
+    assert next_poll_at(errors.Forbidden("no"), NOW) == NOW + PERMANENT_ERROR_DELAY
     assert LATER <= next_poll_at(LIMITED, NOW) <= LATER + timedelta(seconds=5)
 
 

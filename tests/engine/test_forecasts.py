@@ -79,7 +79,7 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(
     assert (git.asked, await foresight.head_sha(ROW)) == (0, None)
     assert without is not None
     assert _weights(without) == {"shop/tax.py": 0.9}
-    assert not without.informed
+    assert not without.files_known
     task = replace(Story().file_ready_task().task, number=1, repository_id=42, forecast=without)
     await _keep(database, task)
     assert await foresight.predict(ROW, facts) is None, "there is nothing new to say"
@@ -89,7 +89,7 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(
     git.asked = 0
     found = await foresight.predict(ROW, facts)
     assert found is not None
-    assert (found.informed, found.digest) == (True, text_digest(facts.title, facts.body))
+    assert (found.files_known, found.text_digest) == (True, text_digest(facts.title, facts.body))
     assert _weights(found)["shop/cart.py"] > 0.6
     assert git.asked == 1, "where `total` is"
     await _keep(database, replace(task, forecast=found))
@@ -104,7 +104,7 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(
 
 async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story().file_ready_task().reach_review()
-    story.report_trial_merge(touched=("shop/cart.py", "docs/cart.md"))
+    story.report_trial_merge(changed_files=("shop/cart.py", "docs/cart.md"))
     story.merge_pull()
     known = replace(story.task, repository_id=42, status=Status.DONE)
     done = [replace(known, number=n, title=f"Vouchers in the basket, part {n}") for n in (1, 2)]
@@ -120,7 +120,7 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
     found = await foresight.predict(ROW, new)
     assert _weights(found).keys() == {"shop/cart.py", "docs/cart.md"}
     assert found is not None
-    assert found.files[0].why == "similar work changed it"
+    assert found.files[0].reason == "similar work changed it"
 
 
 @pytest.mark.parametrize("how", ["broken", "slow", "empty"])

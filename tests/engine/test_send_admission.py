@@ -22,7 +22,7 @@ from core.effects.base import (
     StartAgent,
 )
 from engine.senders import SENDERS
-from engine.senders.admission import first_write
+from engine.senders.admission import first_write_is_content
 from tests.adapters.cloud_stage import PACKET
 from tests.builders import NOW
 
@@ -46,8 +46,8 @@ def agent(kind: str, **settings: object) -> AgentBase:
 
 def test_every_effect_is_known_to_write_or_not_to() -> None:
     undecided = set(SENDERS) - NO_WRITE - OF_AGENTS
-    assert {kind for kind in undecided if first_write(object.__new__(kind)) is None} == set()
-    assert {kind for kind in NO_WRITE if first_write(object.__new__(kind)) is not None} == set()
+    assert {kind for kind in undecided if first_write_is_content(object.__new__(kind)) is None} == set()
+    assert {kind for kind in NO_WRITE if first_write_is_content(object.__new__(kind)) is not None} == set()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_every_effect_is_known_to_write_or_not_to() -> None:
     ],
 )
 def test_what_people_read_counts_as_content(effect: Effect, content: bool) -> None:
-    assert first_write(effect) is content
+    assert first_write_is_content(effect) is content
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_what_people_read_counts_as_content(effect: Effect, content: bool) -> No
 def test_a_start_counts_by_how_the_agent_is_reached(
     spec: AgentBase | None, effect: Effect, lent: bool, content: bool | None
 ) -> None:
-    assert first_write(effect, spec, lent=lent) is content
+    assert first_write_is_content(effect, spec, has_user_token=lent) is content

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from sandbox import RealClock, Sandbox
-from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.scripted_result import ScriptedResult
 from sandbox.actors.agents import ScriptedAgent, WritesFiles
 from sandbox.actors.people import Person
 from sandbox.state.models import App, Issue, PullRequest, Repository
@@ -124,7 +124,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             permissions=asked["default_permissions"],
             events=asked["default_events"],
         )
-        hub.set_ci_script(shop, lambda run: Conclusion.success() if run.event == "pull_request" else None)
+        hub.set_ci_script(shop, lambda run: ScriptedResult.success() if run.event == "pull_request" else None)
         hub.agents["codex"] = ScriptedAgent(WritesFiles({"shop/tax.py": "RATE = 0.19\n"}))
         await hub.install(app, acme, [shop])
         env = {
@@ -163,7 +163,7 @@ async def test_a_bot_that_was_killed_at_work_finishes_it_after_a_restart_and_sto
     site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=600)
     async with site.bot() as bot:
         issue = await files_a_task(site)
-        await until(lambda: len(site.hub.agents["codex"].works) == 1)
+        await until(lambda: len(site.hub.agents["codex"].work_items) == 1)
         await bot.kill()
     async with site.bot() as bot:
         await until(lambda: site.done(issue) and bool(cards_of(issue)))
@@ -178,7 +178,7 @@ async def test_a_bot_that_was_killed_at_work_finishes_it_after_a_restart_and_sto
         assert len(names) == len(set(names))
         assert await bot.terminate() == 0
     assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), "its PostgreSQL still runs"
-    assert len(site.hub.agents["codex"].works) == 1, "the agent was started twice"
+    assert len(site.hub.agents["codex"].work_items) == 1, "the agent was started twice"
     assert (site.asked("repos/create-dispatch-event"), site.asked("pulls/merge")) == (1, 1)
     assert (len(site.merged()), len(cards_of(issue))) == (1, 1)
     assert site.shop.git.read("main", "shop/tax.py") == "RATE = 0.19\n"
@@ -209,7 +209,7 @@ async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_tw
         await bot.kill()
     site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=60)
     async with site.bot() as bot:
-        await until(lambda: len(site.hub.agents["codex"].works) == 1)
+        await until(lambda: len(site.hub.agents["codex"].work_items) == 1)
         await bot.kill()
     site.hub.faults.fail_response("pulls/merge", "hang-done", seconds=60)
     async with site.bot() as bot:
@@ -220,7 +220,7 @@ async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_tw
             lambda: site.done(issue) and bool(cards_of(issue))
         )  # a card may wait for what else is to be written
         assert await bot.terminate() == 0
-    assert len(site.hub.agents["codex"].works) == 1, "the agent was started twice"
+    assert len(site.hub.agents["codex"].work_items) == 1, "the agent was started twice"
     assert (site.asked("repos/create-dispatch-event"), site.asked("pulls/merge")) == (1, 1)
     assert len(site.merged()) == 1
     assert len(cards_of(issue)) == 1

@@ -26,7 +26,7 @@ async def test_one_is_killed_with_work_in_hand_and_the_other_goes_on(
     site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=600)
     async with site.bot() as mortal:
         first = await files_a_task(site)
-        await until(lambda: len(site.hub.agents["codex"].works) == 1)
+        await until(lambda: len(site.hub.agents["codex"].work_items) == 1)
         async with site.bot() as survivor:
             before = server.read_text().splitlines()[0]
             await mortal.kill()
@@ -37,7 +37,7 @@ async def test_one_is_killed_with_work_in_hand_and_the_other_goes_on(
             assert server.read_text().splitlines()[0] == before, "the database was started again"
             assert await survivor.terminate() == 0
     assert not server.exists(), "the last one to leave has not stopped the database"
-    assert [len(site.hub.agents[name].works) for name in ("codex", "claude")] == [1, 1]
+    assert [len(site.hub.agents[name].work_items) for name in ("codex", "claude")] == [1, 1]
     assert site.asked("repos/create-dispatch-event") + site.asked("actions/create-workflow-dispatch") == 2
     assert site.asked("pulls/merge") == len(site.merged()) == 2
     for issue in (first, second):

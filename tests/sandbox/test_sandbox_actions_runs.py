@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import ManualClock, Sandbox
-from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.scripted_result import ScriptedResult
 from sandbox.actors.people import Person
 from sandbox.state.models import Repository, WorkflowRun
 from tests.sandbox.sandbox_kit import START, api, open_sandbox
@@ -191,9 +191,9 @@ async def test_no_run_starts_while_a_pull_request_has_conflicts(hub: Sandbox, sh
 async def test_a_ci_script_decides_the_result_and_a_rerun_repeats_it(
     hub: Sandbox, shop: Repository, alice: Person
 ) -> None:
-    verdicts = [Conclusion.failure(step="tests", log="E   assert 1 == 2"), Conclusion.success(seconds=30)]
+    verdicts = [ScriptedResult.failure(step="tests", log="E   assert 1 == 2"), ScriptedResult.success(seconds=30)]
     hub.set_ci_script(
-        shop, lambda run: verdicts[run.attempt - 1] if run.event == "pull_request" else Conclusion.success()
+        shop, lambda run: verdicts[run.attempt - 1] if run.event == "pull_request" else ScriptedResult.success()
     )
     await alice.pushes(shop, "work", {"a": "1\n"})
     pull = await alice.opens_pull(shop, head="work", title="One")
@@ -235,7 +235,7 @@ async def test_logs_are_served_at_a_signed_address_that_expires(hub: Sandbox) ->
 
 async def test_a_run_can_be_cancelled(hub: Sandbox, alice: Person) -> None:
     shop = hub.repository("acme/shop")
-    hub.set_ci_script(shop, lambda _: Conclusion.success(seconds=3600))
+    hub.set_ci_script(shop, lambda _: ScriptedResult.success(seconds=3600))
     await alice.pushes(shop, "main", {"a": "1\n"})
     await hub.wait_until_idle()
     (run,) = shop.runs.values()

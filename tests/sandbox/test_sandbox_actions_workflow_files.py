@@ -41,26 +41,26 @@ def test_a_workflow_file_is_parsed_completely() -> None:
 
 def test_triggers_apply_their_filters() -> None:
     file = parse_workflow(".github/workflows/ci.yml", GOOD)
-    assert file.wants("push", branch="main")
-    assert file.wants("push", branch="release/1.2")
-    assert not file.wants("push", branch="work")
-    assert file.wants("pull_request", action="synchronize", branch="main")
-    assert not file.wants("pull_request", action="labeled", branch="main")
-    assert not file.wants("repository_dispatch", action="agent-task")
+    assert file.matches_event("push", branch="main")
+    assert file.matches_event("push", branch="release/1.2")
+    assert not file.matches_event("push", branch="work")
+    assert file.matches_event("pull_request", action="synchronize", branch="main")
+    assert not file.matches_event("pull_request", action="labeled", branch="main")
+    assert not file.matches_event("repository_dispatch", action="agent-task")
 
 
 @pytest.mark.parametrize("on", ["on: push", "on: [push, pull_request]", "'on': {push: }"])
 def test_the_key_on_is_not_read_as_a_boolean(on: str) -> None:
     file = parse_workflow("x.yml", f"{on}\njobs: {{a: {{runs-on: x, steps: [{{run: ls}}]}}}}")
     assert file.error is None
-    assert file.wants("push", branch="main")
+    assert file.matches_event("push", branch="main")
 
 
 def test_path_filters_apply_to_the_changed_files() -> None:
     source = "on: {push: {paths: ['src/**', '!src/docs/**']}}\njobs: {a: {runs-on: x, steps: [{run: ls}]}}"
     file = parse_workflow("x.yml", source)
-    assert file.wants("push", branch="main", paths=("src/a.py",))
-    assert not file.wants("push", branch="main", paths=("src/docs/a.md", "README.md"))
+    assert file.matches_event("push", branch="main", paths=("src/a.py",))
+    assert not file.matches_event("push", branch="main", paths=("src/docs/a.md", "README.md"))
 
 
 @pytest.mark.parametrize(

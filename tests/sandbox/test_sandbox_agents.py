@@ -53,7 +53,7 @@ async def test_without_an_agent_of_that_name_the_steps_run(hub: Sandbox) -> None
 
 
 async def test_an_agent_changes_files_and_opens_a_pull_request(hub: Sandbox, shop: Repository) -> None:
-    agent = ScriptedAgent(WritesFiles({"a.txt": lambda old: old + "2\n"}, fixes={"b.txt": "fixed\n"}), think=60)
+    agent = ScriptedAgent(WritesFiles({"a.txt": lambda old: old + "2\n"}, fixes={"b.txt": "fixed\n"}), think_seconds=60)
     hub.agents["codex"] = agent
     run = await dispatched(hub)
     assert (run.status, shop.git.branches()) == ("in_progress", ["main"])
@@ -70,7 +70,7 @@ async def test_an_agent_changes_files_and_opens_a_pull_request(hub: Sandbox, sho
     await hub.wait_until_idle()
     assert shop.git.read("task/1-1", "b.txt") == "fixed\n"
     assert len(shop.pulls()) == 1
-    assert [(work.task, work.attempt) for work in agent.works] == [(1, 1), (1, 2)]
+    assert [(work.task, work.attempt) for work in agent.work_items] == [(1, 1), (1, 2)]
 
 
 async def test_a_crash_fails_the_run_with_its_reason(hub: Sandbox) -> None:

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from sandbox import Sandbox
-from sandbox.git.command import GitError, git_process
+from sandbox.git.command import GitCommandError, run_git
 from tests.sandbox.sandbox_kit import open_sandbox
 
 
@@ -20,7 +20,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
 
 
 async def git(where: Path, *arguments: str) -> str:
-    _, out = await git_process(arguments, directory=where)
+    _, out = await run_git(arguments, directory=where)
     return out.decode().strip()
 
 
@@ -33,17 +33,17 @@ async def test_a_public_repository_can_be_cloned_but_not_pushed_without_authenti
 ) -> None:
     await git(tmp_path, "clone", "--quiet", f"{hub.url}/acme/shop", "copy")
     assert (tmp_path / "copy" / "README.md").read_text() == "# Shop\n"
-    with pytest.raises(GitError, match=r"could not read|Authentication|terminal prompts"):
+    with pytest.raises(GitCommandError, match=r"could not read|Authentication|terminal prompts"):
         await git(tmp_path / "copy", "push", "origin", "HEAD:refs/heads/work")
 
 
 async def test_a_private_repository_is_hidden(hub: Sandbox, tmp_path: Path) -> None:
     stranger = hub.create_token(hub.user("mallory"))
-    with pytest.raises(GitError, match="not found"):
+    with pytest.raises(GitCommandError, match="not found"):
         await git(tmp_path, "clone", address(hub, stranger, "acme/vault"), "copy")
-    with pytest.raises(GitError, match=r"could not read|Authentication|terminal prompts"):
+    with pytest.raises(GitCommandError, match=r"could not read|Authentication|terminal prompts"):
         await git(tmp_path, "clone", f"{hub.url}/acme/vault.git", "copy")
-    with pytest.raises(GitError):
+    with pytest.raises(GitCommandError):
         await git(tmp_path, "clone", address(hub, "ghp_wrong", "acme/vault"), "copy")
 
 
@@ -80,10 +80,10 @@ async def test_a_push_moves_branches_and_sends_webhooks(hub: Sandbox, tmp_path: 
     assert pull.head_sha == shop.git.head("work") != sha
     forced = [one for one in hub.deliveries if one.event == "push"][-1].payload
     assert (forced["forced"], forced["sender"]["login"]) == (True, "ears[bot]")
-    with pytest.raises(GitError, match=r"deny|denied|hidden|declined"):
+    with pytest.raises(GitCommandError, match=r"deny|denied|hidden|declined"):
         await git(copy, "push", as_app, "HEAD:refs/pull/1/head")
     reader = hub.create_token(hub.user("bob"))
-    with pytest.raises(GitError, match="403"):
+    with pytest.raises(GitCommandError, match="403"):
         await git(copy, "push", address(hub, reader), "HEAD:refs/heads/other")
     await git(copy, "fetch", "--quiet", "origin", "refs/pull/1/merge:merged")
     assert (await git(copy, "show", "merged:cart.py")) == "x = 1"

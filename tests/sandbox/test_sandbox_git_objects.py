@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.git.command import GitError, git_process
-from sandbox.git.objects import ZERO, Identity
-from sandbox.git.protocol import fetch_offer, push_offer, refs_answer, wants_refs
+from sandbox.git.command import GitCommandError, run_git
+from sandbox.git.objects import ZERO, GitIdentity
+from sandbox.git.protocol import fetch_capabilities, ls_refs_response, parse_ls_refs, push_advertisement
 from sandbox.git.repository import GitRepository
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-ALICE = Identity("Alice <x>", "alice@example.com")
+ALICE = GitIdentity("Alice <x>", "alice@example.com")
 NAMES = ("a", "b", "d/a", "d/b", "d/e/f", "d.x", "d-y", "z/z", "\u00e9", "run.sh")
 
 
@@ -64,7 +64,7 @@ async def test_history_matches_git(shop: GitRepository, seed: int) -> None:
         assert [commit.sha for commit in shop.log(one)] == told(shop, "rev-list", one).split()
         between = told(shop, "rev-list", f"{one}..{other}").split()
         assert [commit.sha for commit in await shop.commits(f"{one}..{other}")] == between
-        assert await shop.between(one, other) == frozenset(between)
+        assert await shop.commits_between(one, other) == frozenset(between)
         assert [commit.sha for commit in await shop.commits(other, limit=5)] == told(
             shop, "rev-list", "-5", other
         ).split()
@@ -113,7 +113,7 @@ def told_paths(shop: GitRepository, tree: str) -> list[str]:
 
 async def test_commits_match_git(shop: GitRepository) -> None:
     tree, head = (await shop.commit(shop.head())).tree, shop.head()
-    odd = Identity('.. "Bob" <b>\n, ', " bob@example.com;")
+    odd = GitIdentity('.. "Bob" <b>\n, ', " bob@example.com;")
     message = "T\u00eft\u0142e\n\nwith a body\n\n"
     environment = {
         "GIT_AUTHOR_NAME": odd.name,
@@ -135,7 +135,7 @@ async def test_commits_match_git(shop: GitRepository) -> None:
         "--max-count=1", made
     )  # read by the sandbox, read by git
     for bad_tree, bad_parent in ((head, head), (tree, tree), (tree, "1" * 40)):
-        with pytest.raises(GitError):
+        with pytest.raises(GitCommandError):
             await shop.commit_tree(bad_tree, [bad_parent], "x", author=ALICE, when=NINE)
 
 
@@ -149,7 +149,7 @@ async def test_files_replace_folders_of_the_same_name(shop: GitRepository) -> No
     assert told_paths(shop, "main") == [""]
     assert await shop.tree("main") == []
     for path in ("", "a//b", "../x", ".git/config"):
-        with pytest.raises(GitError, match="invalid path"):
+        with pytest.raises(GitCommandError, match="invalid path"):
             await shop.write_commit("main", {path: "x"}, "x", author=ALICE, when=NINE)
     sound(shop)
 
@@ -177,17 +177,17 @@ async def test_moved_refs_match_git(shop: GitRepository) -> None:
     listed = told(shop, "for-each-ref", "--format=%(refname) %(objectname)", "refs/").splitlines()
     assert [f"{name} {sha}" for name, sha in (await shop.refs()).items()] == listed
     assert await shop.resolve("v1") == shop.ref("refs/tags/v1") != made[1]
-    assert shop.peeled(str(shop.ref("refs/tags/v1"))) == made[1]
+    assert shop.peel(str(shop.ref("refs/tags/v1"))) == made[1]
     for name in ("refs/heads/main/below", "refs/heads/deep", "refs/heads/b~1", "refs/heads/x.lock", "refs/heads/.x"):
-        with pytest.raises(GitError):
+        with pytest.raises(GitCommandError):
             await shop.update_ref(name, made[0])
     for new in ("1" * 40, (await shop.commit(made[0])).tree):
-        with pytest.raises(GitError):
+        with pytest.raises(GitCommandError):
             await shop.update_ref("refs/heads/b3", new)
     await shop.update_ref("refs/heads/deep/er/work", ZERO)
     await shop.update_ref("refs/heads/deep", made[0])
     (shop.path / "refs/heads/b4.lock").touch()
-    with pytest.raises(GitError, match="locked"):
+    with pytest.raises(GitCommandError, match="locked"):
         await shop.update_ref("refs/heads/b4", made[0])
 
 
@@ -196,10 +196,10 @@ async def test_ref_advertisements_match_git(shop: GitRepository) -> None:
     await grown(shop, 2, commits=4)
     told(shop, "tag", "--annotate", "--message=x", "v1", "main")
     refs = await shop.refs()
-    _, by_git = await git_process(["receive-pack", "--http-backend-info-refs", "."], directory=shop.path)
-    offer = push_offer(refs).split(b"0000", 1)[1]
+    _, by_git = await run_git(["receive-pack", "--http-backend-info-refs", "."], directory=shop.path)
+    offer = push_advertisement(refs).split(b"0000", 1)[1]
     assert without_abilities(offer) == without_abilities(by_git)
-    assert fetch_offer().startswith(b"000eversion 2\n")
+    assert fetch_capabilities().startswith(b"000eversion 2\n")
 
     lines = [
         "command=ls-refs\n",
@@ -213,17 +213,17 @@ async def test_ref_advertisements_match_git(shop: GitRepository) -> None:
     asked = (
         b"".join(b"0001" if line is None else b"%04x%s" % (len(line) + 4, line.encode()) for line in lines) + b"0000"
     )
-    _, answer = await git_process(
+    _, answer = await run_git(
         ["upload-pack", "--stateless-rpc", "."],
         directory=shop.path,
         stdin=asked,
         environment={"GIT_PROTOCOL": "version=2"},
     )
-    wanted = wants_refs(asked)
+    wanted = parse_ls_refs(asked)
     assert wanted is not None
     peeled = {"refs/tags/v1": shop.head()}
-    assert refs_answer(wanted, shop.ref_store.head(), refs, peeled) == answer
-    assert wants_refs(b"0012command=fetch\n0000") is None
+    assert ls_refs_response(wanted, shop.ref_store.head(), refs, peeled) == answer
+    assert parse_ls_refs(b"0012command=fetch\n0000") is None
 
 
 def without_abilities(offer: bytes) -> list[bytes]:
@@ -234,13 +234,13 @@ def without_abilities(offer: bytes) -> list[bytes]:
 @pytest.mark.parametrize("body", [b"zzzz", b"0003", b"0099short"])
 def test_an_invalid_protocol_request_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each is another mistake
-        wants_refs(body)
+        parse_ls_refs(body)
 
 
 async def test_an_empty_repository_matches_git(tmp_path: Path) -> None:
     empty = GitRepository.create(tmp_path / "empty.git", {}, author=ALICE, when=NINE)
     assert (empty.branches(), await empty.refs(), empty.ref_store.head()) == ([], {}, "refs/heads/main")
-    assert refs_answer(["symrefs", "unborn"], "refs/heads/main", {}, {}) == (
+    assert ls_refs_response(["symrefs", "unborn"], "refs/heads/main", {}, {}) == (
         b"002eunborn HEAD symref-target:refs/heads/main\n0000"
     )
     await asyncio.to_thread(sound, empty)

@@ -184,9 +184,9 @@ async def test_a_local_merge_marks_the_pull_request_as_merged(hub: Sandbox, shop
     pull = await work(shop, alice, "work", "z = 1\n", body=f"Resolves #{issue.number}")
     await shop.git.update_ref("refs/heads/main", pull.head_sha)
     from sandbox.git.objects import RefChange
-    from sandbox.services.pushes import after_push
+    from sandbox.services.pushes import process_push
 
-    await after_push(hub, shop, [RefChange("refs/heads/main", pull.base_sha, pull.head_sha)], alice)
+    await process_push(hub, shop, [RefChange("refs/heads/main", pull.base_sha, pull.head_sha)], alice)
     assert (pull.merged, issue.state) == (True, "closed")
 
 

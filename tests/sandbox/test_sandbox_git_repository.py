@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.git.command import GitError
-from sandbox.git.objects import ZERO, Identity
+from sandbox.git.command import GitCommandError
+from sandbox.git.objects import ZERO, GitIdentity
 from sandbox.git.repository import GitRepository
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-ALICE = Identity("Alice", "alice@example.com")
+ALICE = GitIdentity("Alice", "alice@example.com")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_commits_change_add_and_delete_files(shop: GitRepository) -> None:
     files = {c.path: c for c in await shop.changes(shop.head(), shop.head("work"))}
     assert {path: c.status for path, c in files.items()} == {"new.py": "added", "README.md": "removed"}
     assert files["new.py"].patch == "@@ -0,0 +1 @@\n+x = 1"
-    assert len(await shop.between("main", "work")) == 1
+    assert len(await shop.commits_between("main", "work")) == 1
 
 
 async def test_renames_and_binary_files_are_detected(shop: GitRepository) -> None:
@@ -91,7 +91,7 @@ async def test_merges_in_memory_are_clean_or_name_the_conflicting_paths(shop: Gi
 async def test_a_ref_moves_only_from_the_expected_object(shop: GitRepository) -> None:
     main = shop.head()
     change = await shop.write_commit("work", {"x": "1"}, "x", author=ALICE, when=NINE)
-    with pytest.raises(GitError):
+    with pytest.raises(GitCommandError):
         await shop.update_ref("refs/heads/main", change.after, change.after)
     await shop.update_ref("refs/heads/main", change.after, main)
     assert shop.head() == change.after

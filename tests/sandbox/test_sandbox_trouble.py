@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from sandbox import RateLimits
+from sandbox import RateLimitSettings
 from sandbox.faults.random import RandomFaults
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ async def test_an_unchanged_etag_is_not_counted(stage: Stage) -> None:
 
 
 async def test_content_creation_is_limited_by_the_minute(stage: Stage) -> None:
-    assert RateLimits().content_per_minute == 80
+    assert RateLimitSettings().content_per_minute == 80
     stage.hub.limits.content_per_minute = 2
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
     statuses = [(await stage.call("POST", COMMENTS, {"body": "x"}))[0] for _ in range(3)]

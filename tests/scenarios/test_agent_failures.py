@@ -14,8 +14,8 @@ async def test_an_agent_crashes(world: World) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="python"))
 
-    assert [work.attempt for work in claude.works] == [1, 2]
-    [work] = codex.works
+    assert [work.attempt for work in claude.work_items] == [1, 2]
+    [work] = codex.work_items
     assert work.attempt == 3
     assert work.packet["feedback"]["title"] == "The run ended with failure"
     assert [(a["agent"], a["outcome"]) for a in work.packet["history"]] == [("claude", "failed")] * 2
@@ -29,7 +29,7 @@ async def test_an_agent_finishes_without_a_pull_request(world: World) -> None:
     codex = world.agent("codex", FinishesWithoutPull(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "failed"
-    assert len(codex.works) == 3
+    assert len(codex.work_items) == 3
     assert world.written().count("#1 comment: The run ended without a pull request") == 3
     assert "no pull request from the agreed branch" in world.comments(issue)[0]
 
@@ -88,7 +88,7 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
         "check conflict-first: success",
         *merge_lines(2, 3),
     ]
-    assert claude.works[-1].packet["feedback"]["title"] == "codex did not start"
+    assert claude.work_items[-1].packet["feedback"]["title"] == "codex did not start"
 
 
 async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> None:
@@ -102,7 +102,7 @@ async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> No
         assert world.written() == []
     await world.advance(minutes=5)
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert world.written() == ["check conflict-first: success", *merge_lines(1, 2)]
 
 
@@ -115,8 +115,8 @@ async def test_an_agent_that_works_for_ever_is_stopped(world: World) -> None:
     for _ in range(8 * 2):
         await world.advance(minutes=30)
     assert world.status(issue) == "done"
-    assert claude.works[0].job.run.conclusion == "cancelled"
-    assert codex.works[0].packet["feedback"]["title"] == "claude did not finish"
+    assert claude.work_items[0].job.run.conclusion == "cancelled"
+    assert codex.work_items[0].packet["feedback"]["title"] == "claude did not finish"
     written = world.written()
     assert "run cancelled" in written
     assert written.count("#1 comment: claude did not finish") == 1
@@ -135,7 +135,7 @@ async def test_what_a_late_agent_hands_in_is_recorded_and_not_applied(world: Wor
     claude = world.agent("claude", sleeps_then_delivers)
     codex = world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="python"))
-    assert (len(claude.works), len(codex.works)) == (2, 1)  # it finished twice without a pull request
+    assert (len(claude.work_items), len(codex.work_items)) == (2, 1)  # it finished twice without a pull request
     assert (await world.task(issue)).attempt == 3
     world.ignore_writes("two attempts that ended too late")
 

@@ -40,6 +40,6 @@ async def test_slow_is_not_dead(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests"))
     lease = (await world.task(issue)).lease
     assert lease
-    assert lease.patience == LearnedTimeout(timedelta(minutes=6), timedelta(minutes=10))
+    assert lease.learned_timeout == LearnedTimeout(timedelta(minutes=6), timedelta(minutes=10))
     assert "**Time limits** | 6 min to start, then 10 min without a sign of life" in world.card(issue)
     world.ignore_writes("only the outcome matters")

@@ -105,10 +105,10 @@ async def test_without_credit_no_agent_is_blamed(world: World) -> None:
     await world.advance(minutes=1)
 
     task = await world.task(issue)
-    told = [(a.agent, a.outcome, a.blamed, a.reason) for a in task.history[:2]]
+    told = [(a.agent, a.outcome, a.counts_against_agent, a.reason) for a in task.history[:2]]
     assert told == [
         ("cursor", "unavailable", False, "Cursor is out of credit or quota: out of credits"),
         ("devin", "unavailable", False, "Devin cannot continue: its credit is used up"),
     ]
-    assert (world.status(issue), task.failures) == ("done", 0)
+    assert (world.status(issue), task.failure_count) == ("done", 0)
     world.ignore_writes("only the outcome matters")

@@ -22,7 +22,9 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     lender = await world.lends_a_token()
     await world.configures(config(agents=COPILOT))
     bot = world.hub.bot(COPILOT_LOGIN, number=COPILOT_ID)
-    world.hub.cloud_agents["copilot"] = CloudAgent(bot, WorksInDraft(CART), "copilot/fix-{task}-{run}", think=600)
+    world.hub.cloud_agents["copilot"] = CloudAgent(
+        bot, WorksInDraft(CART), "copilot/fix-{task}-{run}", think_seconds=600
+    )
 
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert world.written() == [
@@ -37,7 +39,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     task = await world.task(issue)
     assert task.lease is not None
     assert task.lease.acknowledged_at is not None, "the draft is a sign of life"
-    assert world.hub.cloud_agents["copilot"].works[0].asked_by is lender
+    assert world.hub.cloud_agents["copilot"].work_items[0].requester is lender
 
     await world.alice.reviews(world.pull, "REQUEST_CHANGES", "Say that it is per cent.")
     await world.settle()
@@ -77,7 +79,7 @@ async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(wo
     await world.configures(config(agents={"codex": {**MENTION["codex"], "comment_as": "person"}}))
     bot = world.hub.bot(CODEX.login, number=CODEX.id)
     codex = world.hub.cloud_agents["codex"] = CloudAgent(
-        bot, WritesFiles(CART), "codex/add-the-tax-rate-{run}", mention="@codex", think=240, hears_bots=False
+        bot, WritesFiles(CART), "codex/add-the-tax-rate-{run}", mention="@codex", think_seconds=240, accepts_bots=False
     )
 
     issue = await world.files("Add the tax rate", body("Ask @codex and @claude.", needs="python"))
@@ -86,7 +88,7 @@ async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(wo
         "#1 labels status:in-progress",
         "#1 card",
     ]
-    assert [work.asked_by for work in codex.works] == [lender]
+    assert [work.requester for work in codex.work_items] == [lender]
     # What we say to an agent in a person's name may quote others.
     await lender.comments(issue, f"CI says:\n\n/release\n{comment_marker('steer:1:1:0')}")
     await world.settle()

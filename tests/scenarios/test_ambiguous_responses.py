@@ -28,7 +28,7 @@ async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: Respo
     for _ in range(6):
         await world.advance(seconds=70)
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert "**Status** | done" in world.card(issue)  # the one card
     assert world.comments(issue) == []
     assert len([run for run in world.shop.check_runs(world.pull.head_sha) if run.name == "conflict-first"]) == 1

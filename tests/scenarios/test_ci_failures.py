@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actions.scripted_result import CiScript
 from sandbox.actors.agents import WritesFiles
 from sandbox.state.models import WorkflowRun
@@ -24,18 +24,18 @@ LOG = "\n".join(
 )
 
 
-def _in_turn(*outcomes: Conclusion) -> CiScript:
+def _in_turn(*outcomes: ScriptedResult) -> CiScript:
     """CI's runs end so, one after the other; all after the last are green."""
     ahead = iter(outcomes)
 
-    def script(run: WorkflowRun) -> Conclusion:
-        return next(ahead, Conclusion.success())
+    def script(run: WorkflowRun) -> ScriptedResult:
+        return next(ahead, ScriptedResult.success())
 
     return script
 
 
-def _red(log: str = LOG) -> Conclusion:
-    return Conclusion.failure(step="pytest", log=log, job="test")
+def _red(log: str = LOG) -> ScriptedResult:
+    return ScriptedResult.failure(step="pytest", log=log, job="test")
 
 
 def _feedback(comments: Iterable[str]) -> list[str]:
@@ -64,7 +64,7 @@ async def test_ci_red_then_green(world: World) -> None:
     assert events.count("task_sent_back") == 1
     assert "task_reassigned" in events
 
-    second = codex.works[1].packet
+    second = codex.work_items[1].packet
     assert (second["attempt"], second["branch"], second["agent"]) == (2, "task/1-2", "codex")
     [failed] = second["feedback"]["failed_checks"]
     assert failed["step"] == "pytest"
@@ -101,9 +101,9 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
 
     assert world.status(issue) == "failed"
     assert "needs-human" in issue.label_names
-    assert len(codex.works) + len(claude.works) == 3
+    assert len(codex.work_items) + len(claude.work_items) == 3
     # Two failed fixes of one agent in a row: the third attempt is another's.
-    assert sorted((len(codex.works), len(claude.works))) == [1, 2]
+    assert sorted((len(codex.work_items), len(claude.work_items))) == [1, 2]
     assert world.written()[-6:] == [
         "#4 comment: CI failed: test",
         "#1 comment: @alice **this task needs a person.**",
@@ -136,7 +136,7 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
 async def test_a_failed_check_of_an_old_head_is_ignored(world: World) -> None:
     """CI of the first commit ends red after a second one was pushed; only the second one's word counts."""
     codex = world.agent("codex", WritesFiles(BROKEN))
-    world.ci(_in_turn(Conclusion.failure(step="pytest", log=LOG, seconds=60), Conclusion.success(seconds=120)))
+    world.ci(_in_turn(ScriptedResult.failure(step="pytest", log=LOG, seconds=60), ScriptedResult.success(seconds=120)))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "review"
     await world.alice.pushes(world.shop, "task/1-1", FIXED)
@@ -149,14 +149,14 @@ async def test_a_failed_check_of_an_old_head_is_ignored(world: World) -> None:
 
     await world.advance(seconds=60)
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert world.written() == merge_lines(1, 2)
 
 
 async def test_an_agent_fixes_its_own_branch_in_time(world: World) -> None:
     """The agent pushed to the same pull request before anybody read the red; no second attempt is needed."""
     world.agent("codex", WritesFiles(BROKEN))
-    world.ci(_in_turn(Conclusion.failure(step="pytest", log=LOG, seconds=60)))
+    world.ci(_in_turn(ScriptedResult.failure(step="pytest", log=LOG, seconds=60)))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.ignore_writes("set-up")
     await world.alice.pushes(world.shop, "task/1-1", FIXED)

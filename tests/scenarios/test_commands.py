@@ -56,7 +56,7 @@ async def test_several_commands_in_one_comment(world: World) -> None:
         "#1 labels status:pending",
         "#1 card edited",
     ]
-    assert codex.works == []
+    assert codex.work_items == []
 
 
 async def test_of_an_edited_comment_only_what_is_new_runs(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_the_bot_does_not_talk_to_itself(world: World) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add /help", body("Say this:\n\n/retry\n", needs="tests"))
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
@@ -174,7 +174,7 @@ async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
             await handle_deliveries(world.bot.context, key, asyncio.Lock(), _at_once)
     await handle_deliveries(world.bot.context, key, asyncio.Lock(), _at_once)
     await world.settle()
-    assert len(codex.works) == 2
+    assert len(codex.work_items) == 2
     assert (await world.events(issue)).count("command_run") == 1
     assert world.written()[-1] == "#1 card edited"
 

@@ -15,7 +15,7 @@ async def test_agents_work_up_to_their_limits(world: World) -> None:
     codex, claude = world.agent("codex", Stalls()), world.agent("claude", Stalls())
     tasks = [await world.files(f"Module {n}", body(f"Write module {n}.", needs="python")) for n in (1, 2, 3, 4)]
     assert [world.status(task) for task in tasks] == ["in-progress"] * 3 + ["ready"]
-    assert (len(codex.works), len(claude.works)) == (2, 1)
+    assert (len(codex.work_items), len(claude.work_items)) == (2, 1)
     card = world.card(tasks[3])
     assert "no agent is free: claude is at its limit of 1; codex is at its limit of 2" in card
     world.ignore_writes("set-up")
@@ -50,7 +50,7 @@ async def test_wishes_decide_between_agents(world: World) -> None:
     codex, claude = world.agent("codex", Stalls()), world.agent("claude", Stalls())
     issue = await world.files("Add the tax rate", body(needs="python", wishes="tests"))
     assert world.written() == [*start_lines(1, "codex", card="card"), "#1 card edited"]
-    assert (len(codex.works), len(claude.works)) == (1, 0)
+    assert (len(codex.work_items), len(claude.work_items)) == (1, 0)
     assert "codex scores" in world.card(issue)
 
 

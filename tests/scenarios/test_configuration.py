@@ -43,7 +43,7 @@ async def test_a_configuration_that_comes_later_finds_the_issues_that_are_there(
     await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG})
     await bare.settle()
     assert bare.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert ordinary.comments == []
     made = [line for line in bare.written() if line.startswith("label ")]
     assert {"label status:ready", "label P0", "label agent:codex", "label needs:docs"} <= set(made)
@@ -143,7 +143,7 @@ async def test_an_agent_that_the_configuration_gains_takes_what_waits_for_it(wor
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(agents=agents)})
     await world.settle()
     assert world.status(issue) == "done"
-    assert len(grace.works) == 1
+    assert len(grace.work_items) == 1
     world.ignore_writes("the task's attempt and merge")
 
 
@@ -154,14 +154,14 @@ async def test_a_dry_run_writes_only_the_card_and_the_digest(world: World) -> No
     assert world.written() == ["#1 card"]
     assert "dry run: the bot would choose codex" in world.card(issue)
     assert "**Dry run**: the bot writes only this card and the digest." in world.card(issue)
-    assert codex.works == []
+    assert codex.work_items == []
 
     await world.advance(minutes=30)
     assert world.written() == ["label orchestrator-digest", "issues/create "]
     told = world.shop.issues[2].body or ""
     assert "**Dry run**: this page shows what the bot would do; it does none of it." in told
     assert "| waiting (ready): dry run: the bot would choose codex" in told
-    assert codex.works == []
+    assert codex.work_items == []
 
     await world.says(issue, "/explain")
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", *_one_comment(world)]
@@ -169,7 +169,7 @@ async def test_a_dry_run_writes_only_the_card_and_the_digest(world: World) -> No
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG})
     await world.settle()
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     world.ignore_writes("the task's attempt and merge")
 
 

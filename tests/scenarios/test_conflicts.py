@@ -1,7 +1,7 @@
 """Conflict-first: what cannot be merged is found by a real merge, and goes back before anybody loses work."""
 
 from core.signals.base import BaseMoved
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -55,12 +55,12 @@ async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_fixed(worl
     assert written[:2] == ["check updated: success", f"merge #{first.number}"]
     assert f"#{second.number} comment: The branch conflicts with main" in written
     assert not [line for line in written if "refused" in line], "nothing was found out at merge time"
-    assert claude.works[1].packet["history"][0]["merges"] is False
-    feedback = claude.works[1].packet["feedback"]
+    assert claude.work_items[1].packet["history"][0]["merges"] is False
+    feedback = claude.work_items[1].packet["feedback"]
     assert feedback["title"] == "The branch conflicts with main"
     assert "- `shop/cart.py`: lines 2 of the branch, lines 2 of `main`" in feedback["details"]
     assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(sum(prices) * 1.19, 2)\n"
-    assert (await world.task(two)).failures == 0  # no agent's fault
+    assert (await world.task(two)).failure_count == 0  # no agent's fault
     kinds = [event.payload["kind"] for event in await world.trail(two) if event.type == "conflict_detected"]
     assert kinds == ["branches", "base"]
 
@@ -133,7 +133,7 @@ async def test_different_lines_of_one_file_both_merge(world: World) -> None:
 
 async def test_a_late_event_of_an_older_base_does_not_block_the_merge(world: World) -> None:
     """The news of the first merge comes after that of the second: no comparison is ever again with that base."""
-    world.ci(lambda run: Conclusion.success(seconds={"task/1-1": 5, "task/3-1": 20}.get(run.head_branch, 120)))
+    world.ci(lambda run: ScriptedResult.success(seconds={"task/1-1": 5, "task/3-1": 20}.get(run.head_branch, 120)))
     world.agent("codex", WritesFiles({"shop/one.py": "ONE = 1\n"}))
     one = await world.files("One", body("One.", needs="tests"))
     world.agent("codex", WritesFiles({"shop/two.py": "TWO = 2\n"}))
@@ -151,10 +151,10 @@ async def test_a_late_event_of_an_older_base_does_not_block_the_merge(world: Wor
 
 async def test_a_reported_base_that_never_existed_is_corrected_by_comparison(world: World) -> None:
     """As after a push that was taken back by force: git finds that commit in no history."""
-    world.ci(lambda run: Conclusion.success(seconds=60))
+    world.ci(lambda run: ScriptedResult.success(seconds=60))
     world.agent("codex", WritesFiles({"shop/one.py": "ONE = 1\n"}))
     issue = await world.files("One", body("One.", needs="tests"))
-    async with world.bot.work.on(world.shop.id) as unit:
+    async with world.bot.work.begin(world.shop.id) as unit:
         await unit.apply(issue.number, BaseMoved("main", "f" * 40))
     await world.advance(minutes=5)
     assert world.status(issue) == "review"

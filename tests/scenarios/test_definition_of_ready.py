@@ -15,7 +15,7 @@ async def test_no_criteria_until_the_author_edits(world: World) -> None:
 
     assert world.written() == PENDING
     assert "add a heading `Acceptance criteria` with at least one line `- [ ] …`" in world.card(issue)
-    assert codex.works == []
+    assert codex.work_items == []
 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
@@ -130,11 +130,11 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
     ted = world.person("ted", "triage")
     await world.says(issue, "/ready", author=ted)
     assert world.written() == ["#1 reaction eyes", "#1 reaction confused", "#1 comment: The task is not ready yet:"]
-    assert codex.works == []
+    assert codex.work_items == []
 
     await world.says(issue, "/ready")
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert world.written() == [
         "dispatch task/1-1 to codex",
         "#1 reaction eyes",
@@ -160,7 +160,7 @@ async def test_an_edit_of_a_stranger_voids_the_approval(world: World) -> None:
     await world.settle()
     assert world.written() == ["#2 labels status:pending", "#2 card edited"]
     assert "approve it with `/ready`" in world.card(issue)
-    assert len(claude.works) == 1
+    assert len(claude.work_items) == 1
 
 
 async def test_a_label_by_a_maintainer_is_not_yet_an_approval_of_later_words(world: World) -> None:
@@ -173,5 +173,5 @@ async def test_a_label_by_a_maintainer_is_not_yet_an_approval_of_later_words(wor
     await world.alice.labels(issue, "task")
     await world.settle()
     assert world.status(issue) == "done"
-    assert codex.works[0].packet["goal"] == "Make it so."
+    assert codex.work_items[0].packet["goal"] == "Make it so."
     world.ignore_writes("the label")

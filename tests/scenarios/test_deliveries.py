@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -19,7 +19,7 @@ async def test_every_delivery_comes_twice(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.hub.faults.clear()
     assert world.written() == delivery_lines(1, 2, "codex", card="card")
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert (await world.events(issue)).count("task_created") == 1
 
 
@@ -36,7 +36,7 @@ async def test_every_delivery_is_redelivered_afterwards(world: World) -> None:
     await world.settle()
     assert world.written() == []
     assert await world.events(issue) == events
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
 
 
 @pytest.mark.parametrize("held", [7, *full_only(2, 3)])
@@ -130,7 +130,7 @@ async def test_the_end_of_the_run_overtakes_the_pull_request(world: World) -> No
     world.hub.faults.delay("pull_request", "opened", seconds=60)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert world.written() == delivery_lines(1, 2, "codex", card="card")
     await world.advance(seconds=60)
     assert world.written() == []
@@ -138,13 +138,13 @@ async def test_the_end_of_the_run_overtakes_the_pull_request(world: World) -> No
 
 async def test_the_event_of_failed_ci_arrives_after_the_next_attempt(world: World) -> None:
     """The checks were read with the pull request; the delivery about them is old when it comes."""
-    ends = iter([Conclusion.failure(log="E   boom")])
-    world.ci(lambda run: next(ends, Conclusion.success()))
+    ends = iter([ScriptedResult.failure(log="E   boom")])
+    world.ci(lambda run: next(ends, ScriptedResult.success()))
     codex = world.agent("codex", WritesFiles(TAX, fixes={"shop/tax.py": "RATE = 0.07\n"}))
     world.hub.faults.delay("check_suite", "completed", seconds=90, times=2)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "done"
-    assert len(codex.works) == 2
+    assert len(codex.work_items) == 2
     assert world.written().count("#2 comment: CI failed: test") == 1
     await world.advance(seconds=90)
     assert world.written() == []
@@ -158,7 +158,7 @@ async def test_many_workers_make_the_same_end(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.hub.faults.clear()
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     written = world.written()
     assert written.count("#1 card") == 1
     assert [line for line in written if line.startswith(("dispatch", "merge"))] == [

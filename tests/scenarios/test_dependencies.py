@@ -20,8 +20,8 @@ async def test_a_chain_of_three_is_done_in_its_order(world: World) -> None:
     first = await world.files("First", body("Do the first.", needs="tests"))
 
     assert [world.status(issue) for issue in (first, second, third)] == ["done"] * 3
-    assert [work.task for work in codex.works] == [3, 2, 1]
-    [built_on] = codex.works[1].packet["dependencies"]
+    assert [work.task for work in codex.work_items] == [3, 2, 1]
+    [built_on] = codex.work_items[1].packet["dependencies"]
     assert (built_on["reference"], built_on["state"], built_on["files"]) == ("#3", "done", ["shop/part.py"])
     world.ignore_writes("only the outcome matters")
 
@@ -32,7 +32,7 @@ async def test_waiting_shows_and_ends(world: World) -> None:
     second = await world.files("Second", body("Do the second.", needs="tests", depends_on="#1"))
     world.ignore_writes("set-up")
     assert "blocked" in second.label_names
-    assert codex.works == []
+    assert codex.work_items == []
 
     await world.alice.edits_issue(first, body=body("Do the first.", needs="tests"))
     await world.settle()
@@ -49,7 +49,7 @@ async def test_an_ordinary_issue_that_a_task_waits_for(world: World) -> None:
     task = await world.files("Add the tax rate", body(needs="tests", depends_on="#1"))
     assert world.written() == ["#2 labels status:ready", "#2 card"]
     assert "Waits for** | #1" in world.card(task)
-    assert codex.works == []
+    assert codex.work_items == []
 
     await world.alice.closes(question)
     await world.settle()
@@ -81,12 +81,12 @@ async def test_the_most_urgent_goes_first_and_among_equals_what_unblocks_most(wo
     house = await world.files("House", body("Write the house.", needs="docs", depends_on="#3"))
     for name, priority in (("Soon", "P1"), ("Now", "P0")):
         await world.files(f"{name} a page", body(f"Write it {name}.", needs="docs", priority=priority))
-    assert [work.task for work in claude.works] == [1]
+    assert [work.task for work in claude.work_items] == [1]
 
     claude.script = _writes("page")
     await world.alice.closes(busy, reason="not_planned")
     await world.settle()
-    assert [work.task for work in claude.works] == [1, 6, 5, 3, 2, 4]
+    assert [work.task for work in claude.work_items] == [1, 6, 5, 3, 2, 4]
     assert world.status(house) == "done"
     world.ignore_writes("only the outcome matters")
 
@@ -105,7 +105,7 @@ async def test_what_is_too_much_for_the_queue_is_parked_and_taken_in_as_there_is
     claude.script = _writes("page")
     await world.alice.closes(busy, reason="not_planned")
     await world.settle()
-    assert [work.task for work in claude.works] == [1, 4, 2, 3]
+    assert [work.task for work in claude.work_items] == [1, 4, 2, 3]
     assert not any("parked" in issue.label_names for issue in (first, second))
     assert (await world.events(second)).count("task_parked") == 1
     world.ignore_writes("only the outcome matters")

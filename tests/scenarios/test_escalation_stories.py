@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from adapters.database import tables as t
 from bot.cli.dead_letters import format_dead_letter, list_dead_letters, retry_dead_letters
-from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.scripted_result import ScriptedResult
 from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
 from tests.scenarios.world import World, open_world, story_fixture
@@ -42,7 +42,7 @@ async def test_code_owners_then_on_call_are_notified_until_one_answers(owned: Wo
     world = owned
     bob, dave = world.person("bob", "write"), world.person("dave", "triage")
     world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 19\n"}))
-    world.ci(lambda run: Conclusion.failure())
+    world.ci(lambda run: ScriptedResult.failure())
     issue = await world.files("Add the tax rate", body(needs="tests", files="shop/cart.py"))
     assert world.written()[-4:] == [
         "#1 comment: @bob @acme/shop **this task needs a person.**",
@@ -169,9 +169,9 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
             ]
         )
 
-        email, slack = sorted(await list_dead_letters(world.bot.settings), key=lambda letter: letter.what)
+        email, slack = sorted(await list_dead_letters(world.bot.settings), key=lambda letter: letter.subject)
         assert "set SMTP_HOST" in email.error
-        assert (slack.what, slack.attempts) == ("slack: acme/shop#1 needs a person: Add the tax rate", 1)
+        assert (slack.subject, slack.attempts) == ("slack: acme/shop#1 needs a person: Add the tax rate", 1)
         assert slack.error == "Slack answered 404"
         assert "Slack answered 404" in format_dead_letter(slack)
         page = (await world.bot.metrics.render(world.bot.database, world.clock.now())).decode()
@@ -181,9 +181,9 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
         receivers.status = 200
         with pytest.raises(LookupError, match="no dead letter 99999"):
             await retry_dead_letters(world.bot.settings, "99999")
-        assert await retry_dead_letters(world.bot.settings, slack.which) == 1
+        assert await retry_dead_letters(world.bot.settings, slack.id) == 1
         await world.settle()
-        assert [letter.which for letter in await list_dead_letters(world.bot.settings)] == [email.which]
+        assert [letter.id for letter in await list_dead_letters(world.bot.settings)] == [email.id]
         assert receivers.got["slack"][-1]["text"] == "acme/shop#1 needs a person: Add the tax rate"
         assert await retry_dead_letters(world.bot.settings) == 1
         await world.settle()

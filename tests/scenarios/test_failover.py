@@ -68,12 +68,12 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     status, said = await beats(world, state="bored")
     assert status == 400
     assert said["error"].startswith("`state`: Input should be 'queued', 'working'")
-    assert claude.works == []
+    assert claude.work_items == []
 
     await world.advance(minutes=1)  # ten without a heartbeat: ada would be polled, but cannot be
-    assert claude.works == []
+    assert claude.work_items == []
     await world.advance(seconds=31)
-    [work] = claude.works
+    [work] = claude.work_items
     assert work.packet["feedback"]["title"] == "ada gave no sign of life"
     assert [(a["agent"], a["outcome"], a["branch"]) for a in work.packet["history"]] == [("ada", "silent", "task/1-1")]
     assert work.packet["goal"] == "Make it so."
@@ -135,10 +135,10 @@ async def test_no_agent_is_blamed_for_an_outage_of_the_bot(world: World) -> None
     assert [text for text in world.comments(stuck) if "@bob" in text], "no person answered: the next is notified, once"
     await world.advance(minutes=5)
     status, _ = await beats(world)
-    assert (status, claude.works) == (200, [])
+    assert (status, claude.work_items) == (200, [])
     await world.advance(minutes=10)
     await world.advance(seconds=31)
-    assert len(claude.works) == 1, "who says nothing once we listen again is replaced as ever"
+    assert len(claude.work_items) == 1, "who says nothing once we listen again is replaced as ever"
     world.ignore_writes("the replacement of the agent")
 
 
@@ -178,14 +178,14 @@ async def test_one_is_out_of_credit_and_cools_down(world: World) -> None:
     agent = await cursor(world)
     claude = world.agent("claude", Stalls())
     first = await world.files("Add the tax rate", body(needs="python"))
-    assert [work.task for work in claude.works] == [1]  # the first by name
+    assert [work.task for work in claude.work_items] == [1]  # the first by name
     agent.faults.append("402")
     second = await world.files("Add the next rate", body(needs="python"))
-    assert [work.task for work in claude.works] == [1, 2]
+    assert [work.task for work in claude.work_items] == [1, 2]
     [attempt] = (await world.task(second)).history
-    assert (attempt.agent, attempt.outcome, attempt.blamed) == ("cursor", "unavailable", False)
+    assert (attempt.agent, attempt.outcome, attempt.counts_against_agent) == ("cursor", "unavailable", False)
     third = await world.files("Add the last rate", body(needs="python"))
-    assert [work.task for work in claude.works] == [1, 2, 3]
+    assert [work.task for work in claude.work_items] == [1, 2, 3]
     fourth = await world.files("Add one more", body(needs="python"))
     assert world.status(fourth) == "ready"
     assert "takes no work until 2026-03-02 09:15" in world.card(fourth)
@@ -200,7 +200,7 @@ async def test_one_is_out_of_credit_and_cools_down(world: World) -> None:
     assert world.status(fourth) == "in-progress"
     assert len(agent.sessions) == 1
     assert world.written() == ["label agent:cursor", "#4 labels status:in-progress", "#4 card edited"]
-    assert all([(await world.task(issue)).failures == 0 for issue in (first, second, third, fourth)])
+    assert all([(await world.task(issue)).failure_count == 0 for issue in (first, second, third, fourth)])
 
 
 async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> None:
@@ -211,13 +211,13 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
     issue = await world.files("Add the tax rate", body(needs="python"))
     for seconds in (2, 3, 6, 12, 21):
         await world.advance(seconds=seconds)
-    assert [work.task for work in claude.works] == [1, 2]
+    assert [work.task for work in claude.work_items] == [1, 2]
     assert (await world.task(issue)).history[-1].outcome == "unavailable"
     assert await measured(world, 'orchestrator_circuit_breaker_open{circuit="http:cursor"}') == "1.0"
     await world.says(issue, "/agents")
     assert "| error: is paused until" in world.comments(issue)[-1]
     await world.files("Add the last rate", body(needs="python"))
-    assert [work.task for work in claude.works] == [1, 2, 3]
+    assert [work.task for work in claude.work_items] == [1, 2, 3]
     waits = await world.files("Add one more", body(needs="python"))
     assert world.status(waits) == "ready"
 
@@ -225,7 +225,7 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
     await world.advance(minutes=1)
     assert world.status(waits) == "in-progress"
     assert len(agent.sessions) == 1
-    assert (await world.task(waits)).failures == 0
+    assert (await world.task(waits)).failure_count == 0
     async with world.bot.database.transaction() as connection:
         assert await agents.load_circuits(connection) == {}
     world.ignore_writes("only the outcome matters")

@@ -93,7 +93,7 @@ async def test_who_does_not_wait_behind_whom(world: World) -> None:
     await world.says(one, "/pause the customer has to be asked")
     assert world.status(later) == "in-progress"
     assert "dispatch task/4-1 to claude" in world.written()
-    assert (len(codex.works), len(claude.works)) == (1, 4)
+    assert (len(codex.work_items), len(claude.work_items)) == (1, 4)
     await world.alice.closes(later)
     await world.settle()
 

@@ -33,7 +33,7 @@ async def test_a_task_waits_for_what_blocks_it_on_github(world: World) -> None:
     assert "Waits for** | #1" in world.card(task)
     await world.alice.edits_issue(task, body=body(needs="tests", depends_on="#1"))
     await world.settle()
-    assert codex.works == []
+    assert codex.work_items == []
     world.ignore_writes("set-up")
 
     await world.alice.unblocks(task, blocker=question)  # the text still says so, but removing it there is deliberate
@@ -84,7 +84,7 @@ async def test_a_task_done_in_another_repository_unblocks_at_once(world: World, 
     there = await world.alice.opens_issue(web, "There", body("Do it there.", needs="docs"), labels=["task"])
     await world.settle()
     here = await world.files("Here", body("Do it here.", needs="tests", depends_on="acme/web#1"))
-    assert (await world.task(here)).waits_for == ("acme/web#1",)
+    assert (await world.task(here)).open_dependencies == ("acme/web#1",)
     await world.alice.closes(there)
     await world.settle()
     assert world.status(here) == "in-progress"
@@ -116,7 +116,7 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
     assert "Waits for** | acme/web#1" in world.card(task)
     await world.alice.edits_issue(task, body=body(needs="tests"))
     await world.settle()
-    assert (world.status(task), codex.works) == ("ready", [])
+    assert (world.status(task), codex.work_items) == ("ready", [])
     world.ignore_writes("the edit of the dependencies")
 
     world.hub.faults.fail_response("issues/add-blocked-by-dependency", "410-disabled")

@@ -82,8 +82,8 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG.replace("max_tasks: 2", "max_tasks: 3")}, "More")
     await world.settle()
     card, push = await list_dead_letters(world.bot.settings)
-    assert (card.what, card.number, card.attempts) == (f"UpsertCard card:{issue.number}", issue.number, 1)
-    assert (push.what, push.number) == ("delivery push", None)
+    assert (card.subject, card.number, card.attempts) == (f"UpsertCard card:{issue.number}", issue.number, 1)
+    assert (push.subject, push.number) == ("delivery push", None)
     assert "This feature is disabled" in card.error
     assert "This feature is disabled" in push.error
 
@@ -98,14 +98,14 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     assert '\norchestrator_dead_letters{kind="effect"} 1.0\n' in figures
     assert '\norchestrator_dead_letters{kind="delivery"} 1.0\n' in figures
 
-    assert await retry_dead_letters(world.bot.settings, push.which) == 1
+    assert await retry_dead_letters(world.bot.settings, push.id) == 1
     await world.settle()
     async with world.bot.database.autocommit() as connection:
         row = await repositories.load_repository(connection, world.shop.id)
     assert row
     assert row.config
     assert row.config.agents["codex"].max_tasks == 3
-    assert [one.which for one in await list_dead_letters(world.bot.settings)] == [card.which]
+    assert [one.id for one in await list_dead_letters(world.bot.settings)] == [card.id]
     assert await retry_dead_letters(world.bot.settings, retry_all=True) == 1
     await world.settle()
     assert world.card(issue)
@@ -115,6 +115,6 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     world.hub.faults.fail_response("issues/set-labels", "410-disabled")
     await world.says(issue, "/priority P0")
     [labels] = await list_dead_letters(world.bot.settings)
-    await discard_dead_letter(world.bot.settings, labels.which)
+    await discard_dead_letter(world.bot.settings, labels.id)
     assert await list_dead_letters(world.bot.settings) == []
     world.ignore_writes("only the outcome matters")

@@ -38,7 +38,7 @@ async def test_an_issue_becomes_merged_code(world: World, agent: str, needs: str
         "task_completed",
     ]
 
-    [work] = hand.works
+    [work] = hand.work_items
     packet = work.packet
     assert (packet["repository"], packet["agent"], packet["attempt"]) == ("acme/shop", agent, 1)
     assert (packet["branch"], packet["base"]) == ("task/1-1", "main")

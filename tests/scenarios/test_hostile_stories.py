@@ -28,11 +28,11 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     codex = world.agent("codex", Stalls())
     text = hostile_input("story-hidden-order")
     issue = await world.files("Sums\U000e0070\u200b", body(text, needs="tests"), author=mallory)
-    assert codex.works == []
+    assert codex.work_items == []
     world.ignore_writes("set-up")
     await world.says(issue, "/ready")
     world.ignore_writes("the approval")
-    [work] = codex.works
+    [work] = codex.work_items
     packet = json.dumps(work.packet, ensure_ascii=False)
     assert "Round the total." in packet
     for hidden in ("SECRETS", "KEYS", "\U000e0070", "\u200b"):
@@ -42,7 +42,7 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     await world.settle()
     assert not [line for line in world.unread_writes() if "dispatch" in line or "comment" in line]
     world.ignore_writes("the stranger's edit")
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
 
     card = world.card(issue)
     for forged in hostile_input("story-forged-markers"):
@@ -65,5 +65,5 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     for word in ("@acme/everyone", "@channel", "<img"):
         assert word not in answer
     assert (await world.task(issue)).status == "in-progress"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     world.ignore_writes("the refusals, asserted above")

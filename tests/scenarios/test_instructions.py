@@ -1,6 +1,6 @@
 """What people do with issues, labels and pull requests is an instruction, and wins."""
 
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -27,11 +27,11 @@ async def test_a_pull_request_closed_unmerged_goes_back_to_the_queue(world: Worl
         "#1 card edited",
         BEGUN,
     ]
-    assert codex.works[1].packet["history"][0]["reason"] == "The pull request was closed without being merged"
+    assert codex.work_items[1].packet["history"][0]["reason"] == "The pull request was closed without being merged"
 
 
 async def test_a_person_merges_while_ci_runs(world: World) -> None:
-    world.ci(lambda run: Conclusion.success(seconds=60))
+    world.ci(lambda run: ScriptedResult.success(seconds=60))
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.ignore_writes("set-up")
@@ -99,7 +99,7 @@ async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) ->
     await world.alice.labels(issue, "status:ready")
     await world.settle()
     assert world.status(issue) == "in-progress"
-    assert len(codex.works) == 2
+    assert len(codex.work_items) == 2
     assert (await world.task(issue)).attempt == 2
     assert world.written() == ["run cancelled", *start_lines(1, "codex", attempt=2), BEGUN]
 
@@ -134,7 +134,7 @@ async def test_priority_class_and_capabilities_by_label(world: World) -> None:
     await world.settle()
     await world.alice.unlabels(issue, "needs:tests")
     await world.settle()
-    assert (await world.task(issue)).required == ("docs",)
+    assert (await world.task(issue)).required_capabilities == ("docs",)
     assert (await world.events(issue)).count("instruction") == 8
     assert set(world.written()) == {"#1 labels status:pending", "#1 card edited"}
 

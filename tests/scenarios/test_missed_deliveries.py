@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from core.effects.base import Comment
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -81,7 +81,7 @@ async def test_the_run_and_its_pull_request(world: World) -> None:
     await world.advance(minutes=2)
     assert world.status(issue) == "done"
     assert world.written()[-3:] == merge_lines(1, 2)
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
 
 
 async def test_the_start_of_the_run(world: World) -> None:
@@ -94,12 +94,12 @@ async def test_the_start_of_the_run(world: World) -> None:
     assert world.written() == ["#1 card edited"]
     await world.advance(minutes=3)
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     world.ignore_writes("the second start")
 
 
 async def test_the_end_of_ci(world: World) -> None:
-    world.ci(lambda run: Conclusion.success(seconds=30))
+    world.ci(lambda run: ScriptedResult.success(seconds=30))
     world.agent("codex", WritesFiles(TAX))
     world.hub.faults.drop("check_suite", times=20)
     issue = await world.files("Add the tax rate", body(needs="tests"))
@@ -220,7 +220,9 @@ async def test_the_job_of_what_waits_to_be_sent(world: World) -> None:
     await world.advance(minutes=1)
     assert world.status(issue) == "done"
     work = world.bot.work
-    await work.send(world.shop.id, issue.number, Comment(issue.number, "a-key", "Something that must be said."))
+    await work.enqueue_effects(
+        world.shop.id, issue.number, Comment(issue.number, "a-key", "Something that must be said.")
+    )
     async with work.database.autocommit() as connection:
         await connection.execute(text("DELETE FROM procrastinate_jobs"))
     await world.settle()

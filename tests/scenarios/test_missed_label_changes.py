@@ -62,7 +62,7 @@ async def test_label_instructions_are_followed_although_their_events_were_lost(w
     assert (world.status(closed), (await world.task(closed)).closed_by) == ("done", "alice")
     [told] = [event for event in await world.trail(unclear) if event.type == "instruction"]
     assert (told.actor, dict(told.payload)) == ("alice", {"label": "P0", "added": True})
-    assert len(claude.works) == 1
+    assert len(claude.work_items) == 1
     world.ignore_writes("the instructions, asserted above")
     await world.advance(minutes=15)
     assert world.written() == []
@@ -89,7 +89,7 @@ async def test_labels_removed_by_a_bot_or_lost_are_restored(world: World) -> Non
     assert {"P0", "status:done"}.isdisjoint(issue.label_names)
     assert "P2" in other.label_names
     task = await world.task(issue)
-    assert (task.status, task.priority, task.withdrawn) == ("pending", "P2", False)
+    assert (task.status, task.priority, task.untracked) == ("pending", "P2", False)
     assert "instruction" not in await world.events(issue)
 
 
@@ -105,7 +105,7 @@ async def test_a_missed_instruction_is_not_overwritten(world: World) -> None:
     assert {"P0", "blocked", "needs:docs"} <= set(issue.label_names)
     assert "P2" not in issue.label_names
     task = await world.task(issue)
-    assert (task.priority, task.held and task.held.by) == ("P0", "alice")
+    assert (task.priority, task.hold and task.hold.held_by) == ("P0", "alice")
     world.ignore_writes("the labels, asserted above")
 
     # What was said later wins, also where the earlier word is found last.
@@ -140,16 +140,16 @@ async def test_a_pause_holds_until_a_user_resumes(world: World) -> None:
     await world.settle()
     await world.advance(hours=9)
     task = await world.task(issue)
-    assert task.held
-    assert (task.held.paused, task.held.by, task.priority) == (True, "alice", "P0")
+    assert task.hold
+    assert (task.hold.is_paused, task.hold.held_by, task.priority) == (True, "alice", "P0")
     assert "blocked" in issue.label_names
     assert "Paused by alice" in world.card(issue)
-    assert (world.status(issue), codex.works) == ("in-progress", [])
+    assert (world.status(issue), codex.work_items) == ("in-progress", [])
     assert (
         "#1 comment: Paused by alice: until Monday. To continue, comment `/resume`." in world.written()
     )  # so far `/reassign`
 
     await world.says(issue, "/resume\n/reassign")
     assert world.status(issue) == "done"
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     world.ignore_writes("the attempt and merge")

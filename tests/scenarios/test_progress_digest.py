@@ -120,7 +120,7 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     *_, last = told_of = world.written()
     assert last.startswith(edited)
     assert [line for line in told_of if line.startswith("#5 ")] == ["#5 labels status:pending", "#5 card edited"]
-    assert (await world.task(5)).held is None
+    assert (await world.task(5)).hold is None
     assert RESUME not in (issue.body or "")
     assert RETRY in (issue.body or ""), "the others are still there, and empty"
     [resumed] = [event for event in await world.trail(world.shop.issues[5]) if event.payload.get("command") == "resume"]

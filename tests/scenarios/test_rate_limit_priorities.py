@@ -108,7 +108,7 @@ async def test_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_
     await world.settle()
     await with_real_limits(world)
 
-    async with world.bot.work.on(world.shop.id) as unit:
+    async with world.bot.work.begin(world.shop.id) as unit:
         for issue in questions:
             await unit.session.enqueue_effects(issue.number, SetLabels(issue.number, ("P1",)))
         await unit.session.enqueue_effects(0, UpsertDigest())

@@ -86,7 +86,7 @@ async def test_when_one_has_to_wait_the_rest_of_its_task_waits_with_it_without_a
     issue = await world.files("Think about rates", "Some day.")
     words = [f"Word {n}." for n in range(4)]
     world.hub.faults.fail_response("issues/create-comment", "403-secondary", seconds=60)
-    async with world.bot.work.on(world.shop.id) as unit:
+    async with world.bot.work.begin(world.shop.id) as unit:
         await unit.session.enqueue_effects(issue.number, *(Comment(issue.number, word, word) for word in words))
     await world.settle()
     columns = select(t.outbox.c.not_before, t.outbox.c.error).where(t.outbox.c.state == "pending")

@@ -10,7 +10,7 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from config.build import build_sha
 from config.repository import CONFIG_PATH
-from engine.config_sync import read_configuration
+from engine.config_sync import sync_config
 from engine.forecasts import ForecastService
 from engine.unit_of_work import UnitOfWorkFactory
 from sandbox.actors.agents import Stalls
@@ -48,9 +48,7 @@ async def test_a_configuration_not_yet_applied_is_not_forgotten(world: World) ->
     changed = config(timeouts={"attempt": "5h"})
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: changed})
     await world.hub.wait_until_idle()
-    await read_configuration(
-        world.bot.work, world.bot.client.installation(world.installation.id), world.shop.id, "acme/shop"
-    )
+    await sync_config(world.bot.work, world.bot.client.installation(world.installation.id), world.shop.id, "acme/shop")
     assert await _evaluated_again(world) == [1]
     assert await _evaluated_again(world) == [0]
     world.ignore_writes("only the outcome matters")
@@ -68,7 +66,7 @@ async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken
     ) -> int:
         await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(timeouts={"attempt": "5h"})})
         await world.hub.wait_until_idle()
-        await read_configuration(work, github, row.id, row.full_name)
+        await sync_config(work, github, row.id, row.full_name)
         return 0
 
     work, github = world.bot.work, world.bot.client.installation(world.installation.id)

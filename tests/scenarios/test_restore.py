@@ -13,7 +13,7 @@ from config.settings import load_settings
 from core.texts import CARD_MARKER, comment_key
 from engine.card_state import CardStateCodec
 from engine.restore import NotEmptyError, RestoredTask
-from sandbox import Conclusion
+from sandbox import ScriptedResult
 from sandbox.actors.agents import WritesFiles
 from sandbox.actors.agents.scripted import AgentWork
 from sandbox.state.models import Issue, WorkflowRun
@@ -64,11 +64,11 @@ def red_once(world: World) -> None:
     """CI takes a minute; the first run on the work for the first task is red."""
     left = [1]
 
-    def script(run: WorkflowRun) -> Conclusion:
+    def script(run: WorkflowRun) -> ScriptedResult:
         if run.head_branch == "task/1-1" and left:
             left.pop()
-            return Conclusion.failure(log="1 failed", seconds=60)
-        return Conclusion.success(seconds=60)
+            return ScriptedResult.failure(log="1 failed", seconds=60)
+        return ScriptedResult.success(seconds=60)
 
     world.ci(script)
 
@@ -107,11 +107,11 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     await mallory.comments(edited, cards(world, retried)[0])
     [card] = [c for c in edited.comments if c.user is world.app.bot]
     await world.alice.edits_comment(card, card.body.replace("pending", "ready"))
-    dispatched = Counter((work.task, work.attempt) for work in (*codex.works, *claude.works))
+    dispatched = Counter((work.task, work.attempt) for work in (*codex.work_items, *claude.work_items))
 
     await loses_its_database(world)
     found = await is_rebuilt(world)
-    restored = {n: (one.how, one.task.status.value, one.task.attempt) for n, one in found.items() if one.task}
+    restored = {n: (one.source, one.task.status.value, one.task.attempt) for n, one in found.items() if one.task}
     assert restored == {
         retried.number: ("card", "done", 2),
         manual.number: ("card", "in-progress", 1),
@@ -125,8 +125,8 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     for number, one in found.items():
         assert one.task
         was = before[number]
-        if one.how == "card":
-            assert (one.task.priority, one.task.held, one.task.escalation) == (was.priority, was.held, was.escalation)
+        if one.source == "card":
+            assert (one.task.priority, one.task.hold, one.task.escalation) == (was.priority, was.hold, was.escalation)
             assert [(a.number, a.agent, a.outcome) for a in one.task.history] == [
                 (a.number, a.agent, a.outcome) for a in was.history
             ]
@@ -145,7 +145,7 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     assert world.status(held) == "done"
     assert world.status(called) == "pending"
 
-    after = Counter((work.task, work.attempt) for work in (*codex.works, *claude.works))
+    after = Counter((work.task, work.attempt) for work in (*codex.work_items, *claude.work_items))
     assert after == dispatched | Counter({(held.number, 1): 1}), "no agent is started twice"
     for issue in world.shop.issues.values():
         assert len(cards(world, issue)) == ("task" in issue.label_names), issue.number

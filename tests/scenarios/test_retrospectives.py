@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from config.identities import load_families
-from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.scripted_result import ScriptedResult
 from sandbox.actors.agents import CloudAgent, WritesFiles
 from sandbox.actors.agents.cloud import CloudWork
 from sandbox.actors.agents.scripted import AgentWork
@@ -37,10 +37,10 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     """The answers to opening its issue and that of the task are lost, and both are there once."""
     await world.configures(config(agents=AGENTS))
     bot = world.hub.bot(CODEX.login, number=CODEX.id)
-    world.hub.cloud_agents["codex"] = CloudAgent(bot, speaks, "codex/manual-{run}", mention="@codex", think=240)
+    world.hub.cloud_agents["codex"] = CloudAgent(bot, speaks, "codex/manual-{run}", mention="@codex", think_seconds=240)
     world.agent("claude", WritesFiles(BROKEN, fixes=FIXED))
-    ends = iter([Conclusion.failure(step="tests", job="test", seconds=600), Conclusion.success(seconds=600)])
-    world.ci(lambda run: next(ends, Conclusion.success()))
+    ends = iter([ScriptedResult.failure(step="tests", job="test", seconds=600), ScriptedResult.success(seconds=600)])
+    world.ci(lambda run: next(ends, ScriptedResult.success()))
     await world.files("Add the tax @mallory", body(needs="tests"))
     await world.advance(minutes=10)
     await world.advance(minutes=10)

@@ -36,7 +36,7 @@ async def test_a_review_asks_for_changes(world: World) -> None:
         "#1 card edited",
         *review_lines(1, WAITS, '#2 {"state": "closed"}'),
     ]
-    feedback = codex.works[1].packet["feedback"]
+    feedback = codex.work_items[1].packet["feedback"]
     assert feedback["title"] == "alice requested changes"
     assert "Say what the number means, please." in feedback["details"]
     assert "ignore all tests" not in feedback["details"]

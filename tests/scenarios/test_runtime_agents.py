@@ -26,7 +26,7 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     await world.says(desk, "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol")
     assert world.status(port) == "in-progress"
     assert {"label agent:grace", "dispatch task/2-1 to grace"} <= set(world.written())
-    assert len(grace.works) == 1
+    assert len(grace.work_items) == 1
 
     await world.says(desk, "/agents drain grace")
     late = await world.files("Port that", body("Port that.", needs="cobol"))
@@ -43,13 +43,13 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     assert world.status(late) == "ready"
     await world.says(desk, "/agents resume grace")
     assert world.status(late) == "in-progress"
-    assert len(grace.works) == 2
+    assert len(grace.work_items) == 2
     world.ignore_writes("the start of the waiting task")
 
     await world.says(desk, "/agents remove grace")
     assert (world.status(port), world.status(late)) == ("in-progress", "in-progress")
     await world.says(late, "/release")  # it is still told to stop
-    assert (await world.task(late)).missing == (
+    assert (await world.task(late)).readiness_problems == (
         "No agent has `cobol`; the capabilities of this repository's agents are `docs`, `python`, `tests`.",
     )
     assert world.status(late) == "pending"
@@ -75,7 +75,7 @@ async def test_a_change_survives_a_restart(world: World) -> None:
     await world.settle()
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "pending"
-    assert codex.works == []
+    assert codex.work_items == []
     world.ignore_writes("only the outcome matters")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from adapters.database import attempts
-from core.assignment.stats import OBSERVATIONS, AttemptRecord
+from core.assignment.stats import MIN_OBSERVATIONS, AttemptRecord
 from core.task.model import Role
 from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import FILES, body, config
@@ -59,7 +59,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
         "#1 card edited",
         "#1 card edited",  # with the address of its run
     ]
-    [work] = zed.works
+    [work] = zed.work_items
     assert work.packet["feedback"]["title"] == "cursor made no progress"
     assert "has pushed nothing. There has been no progress for 3 h." in work.packet["feedback"]["details"]
     assert "stalled" not in issue.label_names
@@ -77,7 +77,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     [call] = [text for text in world.comments(issue) if "this task needs a person" in text]
     assert "- attempt 1 by `cursor`: cursor made no progress" in call
     assert "- No other agent is free, so the bot did not reassign the task." in call
-    assert not zed.works[0].job.run.conclusion, "it is left at work"
+    assert not zed.work_items[0].job.run.conclusion, "it is left at work"
     await world.says(issue, "/ack")
     world.ignore_writes("the answer to /ack")
 
@@ -186,7 +186,7 @@ async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -
     began = START - timedelta(days=3)
     slow = AttemptRecord(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, pull_opened_at=began + timedelta(hours=4))
     async with world.bot.database.transaction() as connection:
-        rows = [replace(slow, task=100 + n) for n in range(OBSERVATIONS)]
+        rows = [replace(slow, task=100 + n) for n in range(MIN_OBSERVATIONS)]
         await attempts.save(connection, world.shop.id, rows)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))

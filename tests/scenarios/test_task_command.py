@@ -46,7 +46,7 @@ async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: Wor
         "#1 card",
         "#1 card edited",
     ]
-    [work] = codex.works
+    [work] = codex.work_items
     assert (
         work.packet["goal"] == "The total is wrong for an **empty** cart.\n\nIt says `NaN`, @alice, since #1 I think."
     )
@@ -89,10 +89,10 @@ async def test_a_repositorys_own_template_and_one_that_is_broken(world: World) -
     assert "I filled in the missing sections from this repository's template `voucher`" in world.comments(issue)[-1]
     assert "@\u200beveryone in <\u200bb>#\u200b1" in (issue.body or "")
     assert world.status(issue) == "pending"
-    assert codex.works == []
+    assert codex.work_items == []
     assert "approve it with `/ready`" in world.card(issue)
 
     await world.says(issue, "/ready")
     assert world.status(issue) == "in-progress"
-    assert codex.works[0].packet["criteria"] == ["a voucher counts once"]
+    assert codex.work_items[0].packet["criteria"] == ["a voucher counts once"]
     world.ignore_writes("the tasks made from templates")

@@ -77,13 +77,13 @@ async def test_a_pause_holds_the_task_and_its_clock(world: World) -> None:
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
     await world.advance(hours=50)
-    assert (world.status(issue), codex.works) == ("ready", [])
+    assert (world.status(issue), codex.work_items) == ("ready", [])
     assert world.written() == ["#1 labels status:ready", "#1 card edited"]
     await world.says(issue, "/next", author=world.person("rita", "read"))
     assert answer(world).startswith("The queue is empty")
 
     await world.says(issue, "/resume", author=ted)
-    assert (world.status(issue), len(codex.works)) == ("done", 1)
+    assert (world.status(issue), len(codex.work_items)) == ("done", 1)
     await world.says(issue, "/history")
     assert "| command_run | ted |  | /pause until the law is passed |" in answer(world)
     world.ignore_writes("the answers to commands")
@@ -96,7 +96,7 @@ async def test_a_maintainer_moves_a_task_from_one_agent_to_another(world: World)
     assert "agent:claude" in issue.label_names
     world.ignore_writes("set-up")
     await world.says(issue, "/reassign")
-    assert len(codex.works) == 1
+    assert len(codex.work_items) == 1
     assert world.status(issue) == "done"
     assert (await world.task(issue)).history[0].reason == "taken from claude by @alice"
     assert "run cancelled" in world.written()

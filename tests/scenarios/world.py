@@ -32,10 +32,10 @@ from config.labels import label_definition
 from config.repository import parse_repository_config
 from config.settings import load_settings
 from core.audit.events import Event, EventType
-from core.task.labels import labels_for
+from core.task.labels import labels_for_repository
 from core.task.model import Task
 from sandbox import ManualClock, Sandbox
-from sandbox.actions.scripted_result import CiScript, Conclusion
+from sandbox.actions.scripted_result import CiScript, ScriptedResult
 from sandbox.actors.agents import ScriptedAgent
 from sandbox.actors.agents.scripted import Script
 from sandbox.actors.people import Person
@@ -201,7 +201,7 @@ class World:
         def decide(run: WorkflowRun) -> Any:
             if run.event in ("repository_dispatch", "workflow_dispatch"):
                 return None
-            return script(run) if script else Conclusion.success()
+            return script(run) if script else ScriptedResult.success()
 
         self.hub.set_ci_script(self.shop, decide)
 
@@ -304,7 +304,7 @@ async def open_world(root: Path, database_url: str, files: Mapping[str, str] = F
         hub.grant(shop, alice, "maintain")
         if text := files.get(CONFIG_PATH):
             # The bot was here before, and making labels is a story of its own.
-            for label in map(label_definition, labels_for(parse_repository_config(text, CONFIG_PATH))):
+            for label in map(label_definition, labels_for_repository(parse_repository_config(text, CONFIG_PATH))):
                 add_label(hub, shop, label.name, label.colour, label.description)
         app_manifest = manifest()
         app = hub.register_app(

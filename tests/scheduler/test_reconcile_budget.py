@@ -77,7 +77,7 @@ async def _fill(world: World) -> None:
             signals[node.number] = IssueSeen(
                 facts,
                 dependencies={f"#{one.number}": Dependency(False) for one in facts.intake.dependencies},
-                forecast=Forecast((), text_digest(facts.title, facts.body), informed=True),
+                forecast=Forecast((), text_digest(facts.title, facts.body), files_known=True),
             )
     told = await github.list_open_pulls(shop.full_name)
     pulls = {issue.number: one.pull for one, issue in zip(told.pulls, issues[-PULLS:], strict=True)}

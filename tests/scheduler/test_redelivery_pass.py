@@ -19,7 +19,7 @@ from adapters.github.app import AppOperations
 from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, UnknownOutcome
 from adapters.github.models import HookDelivery
 from bot.jobs import is_handled
-from engine.error_policy import FEW_TRIES
+from engine.error_policy import FEW_ATTEMPTS
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler import redelivery
 from scheduler.prune import DELIVERY_RETENTION, SERVICE_TARGET, prune_database
@@ -221,7 +221,7 @@ async def test_what_fails_again_and_again_waits_longer_and_is_given_up_and_tried
 async def test_one_that_is_not_there_may_come_yet_so_it_is_asked_for_a_few_times(desk: Desk) -> None:
     desk.log.add("lost", minutes_ago(60))
     desk.log.refuses = {1: NotFound("not there", status=404)}
-    for _ in range(FEW_TRIES):
+    for _ in range(FEW_ATTEMPTS):
         assert (await desk.figures())["deliveries_given_up"] == 0
         await desk.passes(hours=1)
     assert (await desk.figures())["deliveries_given_up"] == 1

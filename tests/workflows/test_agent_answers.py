@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from adapters.agents.run_results import answer_key, read_answer
+from adapters.agents.run_results import parse_run_result, result_key
 from core.signals.base import PlanDelivered, ReviewDelivered
 from tests.workflows.agent_kit import RUN_TOKEN, ScriptResult, Stage, git, make_packet, make_payload
 
 OLD, NEW = SecretStr("the old secret"), SecretStr("the new secret")
-KEY = answer_key(OLD, 42, 12, 1)
+KEY = result_key(OLD, 42, 12, 1)
 
 
 def asked(stage: Stage, role: str, key: str = KEY) -> ScriptResult:
@@ -46,7 +46,7 @@ def test_a_plan_becomes_a_comment_that_the_bot_knows(stage: Stage) -> None:
     assert stage.api.pulls == []
     assert {token for _, _, token in stage.api.requests} == {RUN_TOKEN}, "the token that writes code is not needed"
     (said,) = stage.api.written_comments
-    answer = read_answer(said)
+    answer = parse_run_result(said)
     assert answer
     assert answer.signal == PlanDelivered(1, "First this.\n\n/retry")
     assert answer.is_genuine([NEW, OLD], 42)
@@ -71,7 +71,7 @@ def test_a_review_stands_on_the_commit_and_its_first_word_is_the_verdict(
     assert stage.collect(prepared).status == 0
     stage.new_job("hand-in")
     assert stage.hand_in().status == 0
-    answer = read_answer(stage.api.written_comments[0])
+    answer = parse_run_result(stage.api.written_comments[0])
     assert answer
     assert answer.signal == ReviewDelivered(1, approves, text)
 
@@ -110,4 +110,4 @@ def test_a_token_that_may_not_comment_is_reported(stage: Stage) -> None:
     ["", "/plan First.", f"<!-- orchestrator:answer 12-1 plan {KEY} -->\n\nand more", "<!-- orchestrator:answer -->"],
 )
 def test_other_comments_are_no_answers(body: str) -> None:
-    assert read_answer(body) is None
+    assert parse_run_result(body) is None

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from adapters.agents import RepositoryContext
-from adapters.agents.actions import MAX_PARTS, ActionsAdapter
+from adapters.agents.actions import MAX_PACKET_COMMENTS, ActionsAdapter
 from adapters.github import GitHub
 from adapters.github.models import Comment
 from config.agent_kinds import ActionsAgent
@@ -73,7 +73,7 @@ def _started(stage: Stage, packet: dict[str, Any], spec: ActionsAgent) -> None:
     """The real adapter starts the agent, with a large packet."""
     site = RepositoryContext(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT_ID, NO_SERVICES, NOW)
     order = StartAgent(packet["task"]["number"], packet["attempt"], packet["agent"], packet, NINE)
-    asyncio.run(ActionsAdapter().start(site, spec, order, again=False))
+    asyncio.run(ActionsAdapter().start(site, spec, order, is_retry=False))
 
 
 def _by_reference(stage: Stage, packet: dict[str, Any], *, attempt: int = 1, author: int = BOT_ID) -> list[str]:
@@ -255,8 +255,8 @@ def test_a_deleted_comment_is_reported(refusing: Stage) -> None:
         ({"packet": "{"}, "not JSON"),
         ({"packet": "[]"}, "no packet"),
         ({"packet": None}, "no packet"),
-        ({"packet": {"comments": []}}, f"1 to {MAX_PARTS} comments"),
-        ({"packet": {"comments": ["x"] * (MAX_PARTS + 1)}}, f"1 to {MAX_PARTS} comments"),
+        ({"packet": {"comments": []}}, f"1 to {MAX_PACKET_COMMENTS} comments"),
+        ({"packet": {"comments": ["x"] * (MAX_PACKET_COMMENTS + 1)}}, f"1 to {MAX_PACKET_COMMENTS} comments"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(refusing: Stage, change: dict[str, Any], expected: str) -> None:

@@ -85,7 +85,7 @@ def test_actions_are_pinned() -> None:
 def test_the_run_is_named_after_the_branch_for_either_dispatch() -> None:
     file = parse_workflow(".github/workflows/agent.yml", WORKFLOW.read_text())
     assert file.error is None
-    assert file.wants("repository_dispatch", action="agent-task")
+    assert file.matches_event("repository_dispatch", action="agent-task")
     payload = make_payload(make_packet(agent="codex"))
     assert set(file.inputs) == set(payload)
     strings = {key: str(value) for key, value in payload.items()}

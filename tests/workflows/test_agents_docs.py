@@ -19,7 +19,7 @@ from adapters.agents.actions import task_in_run_name
 from config.agent_kinds import AGENT_KINDS
 from config.repository import parse_repository_config
 from core.handoff.feedback import FailedCheck, Feedback
-from core.handoff.packet import DependencyResult, packet
+from core.handoff.packet import DependencyResult, build_packet
 from core.intake.parser import AcceptanceCriterion, DependencyReference, ParsedIssue
 from core.intake.references import branch_name
 from core.task.model import Actor, Attempt, ChecksState, Kind, Lease, Plan, Priority, Pull, Role, Status, Task
@@ -42,7 +42,9 @@ SHA = "6f0c3a1d5b7e9f2046c8ae13579bdf02468ace13"
 
 def sample() -> dict[str, Any]:
     """A packet of the third attempt, after a plan and a red CI; only what there is to review is empty."""
-    return packet(sample_task(), Lease("codex", 3, branch_name(12, 3), TEN), "main", "2026-03-02T10:00:05Z", [MERGED])
+    return build_packet(
+        sample_task(), Lease("codex", 3, branch_name(12, 3), TEN), "main", "2026-03-02T10:00:05Z", [MERGED]
+    )
 
 
 def sample_task() -> Task:
@@ -84,7 +86,7 @@ def sample_task() -> Task:
         priority=Priority.P1,
         kind=Kind.FUNCTIONAL,
         kind_reason="it says `shows`",
-        required=("python",),
+        required_capabilities=("python",),
         attempt=3,
         history=(
             Attempt(1, "chatgpt", NINE, NINE, "delivered", "delivered its plan", branch_name(12, 1), False, role=PLAN),
@@ -111,7 +113,7 @@ def for_a_reviewer() -> dict[str, Any]:
     )
     task = replace(sample_task(), attempt=4, status=Status.REVIEW, pull=pull)
     review = Lease("claude", 4, branch_name(12, 4), TEN, role=Role.REVIEW)
-    return packet(task, review, "main", "2026-03-02T11:00:05Z")
+    return build_packet(task, review, "main", "2026-03-02T11:00:05Z")
 
 
 def test_the_packet_in_the_docs_is_the_codes() -> None:

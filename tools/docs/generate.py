@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Final
 
 from core.audit.events import EventType
-from core.commands.buttons import COMMAND_OF, ON_CONFLICT
+from core.commands.buttons import COMMAND_BY_BUTTON, CONFLICT_BUTTONS
 from core.commands.registry import COMMANDS, ROLES, CommandForm
 from core.effects.base import Effect
 from core.signals.base import Signal
 from core.task.deadlines import DeadlineKind
-from core.task.lifecycle import TRANSITIONS, mermaid
-from engine.error_policy import FATES
+from core.task.lifecycle import TRANSITIONS, state_diagram
+from engine.error_policy import ERROR_POLICIES
 from tools.docs.security import security_page
 from tools.docs.templates import templates_page
 
@@ -109,8 +109,8 @@ def commands_page() -> str:
     """The whole of `docs/commands.md`."""
     groups: dict[tuple[str, bool], list[CommandForm]] = defaultdict(list)
     for command in COMMANDS.values():
-        for use in command.uses:
-            groups[use.role, use.holder_too].append(use)
+        for use in command.all_forms:
+            groups[use.role, use.allows_holder].append(use)
     ordered = sorted(
         groups.items(), key=lambda group: (group[0][0] != "none", not group[0][1], ROLES.index(group[0][0]))
     )
@@ -120,8 +120,8 @@ def commands_page() -> str:
         for role_and_holder, uses in ordered
     )
     button_rows = (
-        (button.label, button.description, f"`/{' '.join(COMMAND_OF[button.identifier]).strip()}`")
-        for button in ON_CONFLICT
+        (button.label, button.description, f"`/{' '.join(COMMAND_BY_BUTTON[button.identifier]).strip()}`")
+        for button in CONFLICT_BUTTONS
     )
     buttons = _table([("button", "description", "command"), *button_rows])
     return _COMMANDS.format(tables="\n\n".join(tables), buttons=buttons)
@@ -139,7 +139,7 @@ def lifecycle_section() -> str:
         (row.trigger.value, ", ".join(f"`{source}`" for source in row.sources), f"`{row.target}`")
         for row in TRANSITIONS
     )
-    return f"```mermaid\n{mermaid()}```\n\n{_table([('trigger', 'from', 'to'), *rows])}"
+    return f"```mermaid\n{state_diagram()}```\n\n{_table([('trigger', 'from', 'to'), *rows])}"
 
 
 def signals_section() -> str:
@@ -152,7 +152,7 @@ def effects_section() -> str:
     rows = [("effect", "kind", "key", "meaning")]
     for kind in Effect.__args__:
         key = _summary(kind.key).split(":")[0].rstrip(".").lower()
-        rows.append((f"`{kind.__name__}`", "state" if kind.state else "once", key, _summary(kind)))
+        rows.append((f"`{kind.__name__}`", "state" if kind.is_state else "once", key, _summary(kind)))
     return _table(rows)
 
 
@@ -173,9 +173,9 @@ def deadlines_section() -> str:
 def failures_section() -> str:
     """What becomes of what failed, by the kind of error."""
     rows = [("error", "reason", "handling")]
-    for policy in FATES:
+    for policy in ERROR_POLICIES:
         kinds = ", ".join(f"`{kind.__name__}`" for kind in policy.errors if kind is not Exception) or "any other error"
-        rows.append((kinds, policy.because, policy.next_action))
+        rows.append((kinds, policy.reason, policy.next_action))
     return _table(rows)
 
 

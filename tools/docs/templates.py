@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.task_templates import MAX_REPOSITORY_TEMPLATES, TEMPLATES_FOLDER, Phases, TaskTemplate, built_in_templates
-from core.intake.templates import markdown
+from core.intake.templates import render_template
 
 EXAMPLE: Final = """\
 version: 1
@@ -106,7 +106,7 @@ def templates_page() -> str:
         example=EXAMPLE,
         keys="\n".join(_key_rows()),
         all="\n\n".join(
-            f"### {name}\n\n{template.use}\n\n```markdown\n{markdown(template)}```"
+            f"### {name}\n\n{template.use}\n\n```markdown\n{render_template(template)}```"
             for name, template in built_in_templates().items()
         ),
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from adapters.agents.base import RepositoryContext
-from adapters.agents.service import AgentRequest, Session, last_words, objects, text_of
+from adapters.agents.service import AgentRequest, ServiceSession, objects, select_output, text_at
 from adapters.agents.service_client import ServiceClient
 from core.task.model import SessionState
 
@@ -23,77 +23,79 @@ STATES: Final = {
     "EXPIRED": SessionState.TIMED_OUT,
     "STOPPED": SessionState.CANCELLED,
 }
-PAGES: Final = 3  # of a hundred agents, the newest first: ours was begun minutes ago
+MAX_PAGES: Final = 3  # of a hundred agents, the newest first: ours was begun minutes ago
 
 
 class Cursor:
     """`preset: cursor`."""
 
     name: ClassVar[str] = "Cursor"
-    variable: ClassVar[str] = "CURSOR_API_KEY"
-    address: ClassVar[str] = "https://api.cursor.com"
+    key_variable: ClassVar[str] = "CURSOR_API_KEY"
+    default_url: ClassVar[str] = "https://api.cursor.com"
 
     def headers(self, key: str, body: bytes) -> Mapping[str, str]:
         """A bearer token."""
         return {"Authorization": f"Bearer {key}"}
 
-    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
+    async def check(self, client: ServiceClient, context: RepositoryContext) -> tuple[str, ...]:
         """Whose key it is; which repositories it reaches is asked no more than needed: that list is slow."""
-        await line.get("/v0/me")
+        await client.get("/v0/me")
         return ()
 
-    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
+    async def start_session(self, client: ServiceClient, request: AgentRequest) -> ServiceSession:
         """Launch an agent that opens a pull request from our branch."""
-        return _read(
-            await line.post(
+        return _to_session(
+            await client.post(
                 "/v0/agents",
                 {
-                    "prompt": {"text": job.prompt},
-                    "source": {"repository": job.address, "ref": job.base},
-                    "target": {"branchName": job.branch, "autoCreatePr": job.works},
+                    "prompt": {"text": request.prompt},
+                    "source": {"repository": request.repository_url, "ref": request.base},
+                    "target": {"branchName": request.branch, "autoCreatePr": request.expects_pull},
                 },
             )
         )
 
-    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
+    async def find_session(self, client: ServiceClient, request: AgentRequest) -> ServiceSession | None:
         """The agent that works on our branch of this repository."""
         query = {"limit": "100"}
-        for _ in range(PAGES):
-            page = await line.get("/v0/agents", **query)
+        for _ in range(MAX_PAGES):
+            page = await client.get("/v0/agents", **query)
             for agent in objects(page, "agents"):
-                same = text_of(agent, "source", "repository").lower().endswith(f"/{job.repository.lower()}")
-                if same and text_of(agent, "target", "branchName") == job.branch:
-                    return _read(agent)
-            query["cursor"] = text_of(page, "nextCursor")
+                is_same_repository = (
+                    text_at(agent, "source", "repository").lower().endswith(f"/{request.repository.lower()}")
+                )
+                if is_same_repository and text_at(agent, "target", "branchName") == request.branch:
+                    return _to_session(agent)
+            query["cursor"] = text_at(page, "nextCursor")
             if not query["cursor"]:
                 break
         return None
 
-    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
+    async def get_session(self, client: ServiceClient, session_id: str, request: AgentRequest) -> ServiceSession:
         """The agent by its id."""
-        return _read(await line.get(f"/v0/agents/{session}"))
+        return _to_session(await client.get(f"/v0/agents/{session_id}"))
 
-    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
+    async def read_output(self, client: ServiceClient, session: ServiceSession, request: AgentRequest) -> str:
         """Its messages in the conversation, which the service keeps until the agent is deleted."""
-        told = await line.get(f"/v0/agents/{session.id}/conversation")
-        mine = [m for m in objects(told, "messages") if text_of(m, "type") == "assistant_message"]
-        return last_words([text_of(m, "text") for m in mine])
+        response = await client.get(f"/v0/agents/{session.id}/conversation")
+        messages = [m for m in objects(response, "messages") if text_at(m, "type") == "assistant_message"]
+        return select_output([text_at(m, "text") for m in messages])
 
-    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
+    async def send_message(self, client: ServiceClient, session_id: str, request: AgentRequest, text: str) -> None:
         """A follow-up."""
-        await line.post(f"/v0/agents/{session}/followup", {"prompt": {"text": text}})
+        await client.post(f"/v0/agents/{session_id}/followup", {"prompt": {"text": text}})
 
-    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
+    async def stop_session(self, client: ServiceClient, session_id: str, request: AgentRequest) -> None:
         """Stop it; what it pushed stays."""
-        await line.post(f"/v0/agents/{session}/stop")
+        await client.post(f"/v0/agents/{session_id}/stop")
 
 
-def _read(agent: Mapping[str, Any]) -> Session:
-    status = text_of(agent, "status")
-    return Session(
-        id=text_of(agent, "id"),
+def _to_session(agent: Mapping[str, Any]) -> ServiceSession:
+    status = text_at(agent, "status")
+    return ServiceSession(
+        id=text_at(agent, "id"),
         state=STATES.get(status, SessionState.QUEUED),
-        url=text_of(agent, "target", "url"),
-        pull=text_of(agent, "target", "prUrl"),
+        url=text_at(agent, "target", "url"),
+        pull_url=text_at(agent, "target", "prUrl"),
         detail={"ERROR": "ended with an error", "EXPIRED": "expired", "STOPPED": "was stopped"}.get(status, ""),
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from adapters.agents.base import RepositoryContext
-from adapters.agents.service import AgentRequest, Session, last_words, objects, text_of
+from adapters.agents.service import AgentRequest, ServiceSession, objects, select_output, text_at
 from adapters.agents.service_client import ServiceClient
 from core.task.model import SessionState
 
@@ -36,7 +36,7 @@ STATES: Final = {
     "expired": SessionState.TIMED_OUT,
     "error": SessionState.FAILED,
 }
-USED_UP: Final = {
+UNAVAILABLE_REASONS: Final = {
     "out_of_credits": "its credit is used up",
     "out_of_quota": "its quota is used up",
     "no_quota_allocation": "it was given no quota",
@@ -51,74 +51,74 @@ class Devin:
     """`preset: devin`."""
 
     name: ClassVar[str] = "Devin"
-    variable: ClassVar[str] = "DEVIN_API_KEY"
-    address: ClassVar[str] = "https://api.devin.ai"
+    key_variable: ClassVar[str] = "DEVIN_API_KEY"
+    default_url: ClassVar[str] = "https://api.devin.ai"
 
     def headers(self, key: str, body: bytes) -> Mapping[str, str]:
         """A bearer token."""
         return {"Authorization": f"Bearer {key}"}
 
-    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
+    async def check(self, client: ServiceClient, context: RepositoryContext) -> tuple[str, ...]:
         """Whether the key may read sessions."""
-        await line.get("/v1/sessions", limit="1")
+        await client.get("/v1/sessions", limit="1")
         return ()
 
-    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
+    async def start_session(self, client: ServiceClient, request: AgentRequest) -> ServiceSession:
         """Create a session; its prompt names the repository."""
-        begun = await line.post(
+        response = await client.post(
             "/v1/sessions",
             {
-                "prompt": f"Repository: {job.address}\n\n{job.prompt}",
-                "title": f"{job.title} ({job.key})",
-                "tags": [job.key],
+                "prompt": f"Repository: {request.repository_url}\n\n{request.prompt}",
+                "title": f"{request.title} ({request.key})",
+                "tags": [request.key],
                 "idempotent": True,
             },
         )
-        return Session(text_of(begun, "session_id"), SessionState.QUEUED, text_of(begun, "url"))
+        return ServiceSession(text_at(response, "session_id"), SessionState.QUEUED, text_at(response, "url"))
 
-    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
+    async def find_session(self, client: ServiceClient, request: AgentRequest) -> ServiceSession | None:
         """The session with our tag."""
-        page = await line.get("/v1/sessions", tags=job.key, limit="100")
+        page = await client.get("/v1/sessions", tags=request.key, limit="100")
         for session in objects(page, "sessions"):
             tags = session.get("tags")
-            if isinstance(tags, list) and job.key in tags:  # whatever the service makes of the filter
-                return _read(session)
+            if isinstance(tags, list) and request.key in tags:  # whatever the service makes of the filter
+                return _to_session(session)
         return None
 
-    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
+    async def get_session(self, client: ServiceClient, session_id: str, request: AgentRequest) -> ServiceSession:
         """The session by its id."""
-        return _read(await line.get(f"/v1/sessions/{session}"))
+        return _to_session(await client.get(f"/v1/sessions/{session_id}"))
 
-    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
+    async def read_output(self, client: ServiceClient, session: ServiceSession, request: AgentRequest) -> str:
         """Its messages come with the session."""
-        told = await line.get(f"/v1/sessions/{session.id}")
-        mine = [m for m in objects(told, "messages") if text_of(m, "type") == "devin_message"]
-        return last_words([text_of(m, "message") for m in mine])
+        response = await client.get(f"/v1/sessions/{session.id}")
+        messages = [m for m in objects(response, "messages") if text_at(m, "type") == "devin_message"]
+        return select_output([text_at(m, "message") for m in messages])
 
-    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
+    async def send_message(self, client: ServiceClient, session_id: str, request: AgentRequest, text: str) -> None:
         """A message to it."""
-        await line.post(f"/v1/sessions/{session}/message", {"message": text})
+        await client.post(f"/v1/sessions/{session_id}/message", {"message": text})
 
-    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
+    async def stop_session(self, client: ServiceClient, session_id: str, request: AgentRequest) -> None:
         """Terminate it; what it pushed stays."""
-        await line.delete(f"/v1/sessions/{session}")
+        await client.delete(f"/v1/sessions/{session_id}")
 
 
-def _read(session: Mapping[str, Any]) -> Session:
-    status = (text_of(session, "status_enum") or text_of(session, "status")).lower()
-    detail = text_of(session, "status_detail").lower()
-    pulls = [text_of(session, "pull_request", "url")] + [text_of(p, "url") for p in objects(session, "pull_requests")]
+def _to_session(session: Mapping[str, Any]) -> ServiceSession:
+    status = (text_at(session, "status_enum") or text_at(session, "status")).lower()
+    detail = text_at(session, "status_detail").lower()
+    pulls = [text_at(session, "pull_request", "url")] + [text_at(p, "url") for p in objects(session, "pull_requests")]
     pull = next((url for url in pulls if url), "")
     state = STATES.get(status, SessionState.QUEUED)
     if status == "running" and detail in STATES:
         state = STATES[detail]
     if state is SessionState.NEEDS_INPUT and pull:
         state = SessionState.DELIVERED
-    return Session(
-        id=text_of(session, "session_id"),
+    return ServiceSession(
+        id=text_at(session, "session_id"),
         state=state,
-        url=text_of(session, "url"),
-        pull=pull,
+        url=text_at(session, "url"),
+        pull_url=pull,
         detail={"expired": "expired", "error": "ended with an error", "stopped": "was stopped"}.get(status, ""),
-        used_up=USED_UP.get(detail, "") or USED_UP.get(status, ""),
+        unavailable_reason=UNAVAILABLE_REASONS.get(detail, "") or UNAVAILABLE_REASONS.get(status, ""),
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from adapters.agents.base import CannotStart, RepositoryContext
-from adapters.agents.service import AgentRequest, Session, last_words, objects, text_of
+from adapters.agents.service import AgentRequest, ServiceSession, objects, select_output, text_at
 from adapters.agents.service_client import ServiceClient
 from core.task.model import SessionState
 
@@ -25,107 +25,107 @@ STATES: Final = {
     "COMPLETED": SessionState.DELIVERED,
     "FAILED": SessionState.FAILED,
 }
-PAGES: Final = 3  # of a hundred sessions, or of a hundred lines of what happened in one
+MAX_PAGES: Final = 3  # of a hundred sessions, or of a hundred lines of what happened in one
 
 
 class Jules:
     """`preset: jules`."""
 
     name: ClassVar[str] = "Jules"
-    variable: ClassVar[str] = "JULES_API_KEY"
-    address: ClassVar[str] = "https://jules.googleapis.com"
+    key_variable: ClassVar[str] = "JULES_API_KEY"
+    default_url: ClassVar[str] = "https://jules.googleapis.com"
 
     def headers(self, key: str, body: bytes) -> Mapping[str, str]:
         """Google's header for keys."""
         return {"X-Goog-Api-Key": key}
 
-    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
+    async def check(self, client: ServiceClient, context: RepositoryContext) -> tuple[str, ...]:
         """Whether Jules may work on the repository."""
         try:
-            await self._source(line, site.repository)
+            await self._find_source(client, context.repository)
         except CannotStart as problem:
             return (str(problem),)
         return ()
 
-    async def _source(self, line: ServiceClient, repository: str) -> str:
+    async def _find_source(self, client: ServiceClient, repository: str) -> str:
         """Jules' own name for the repository: told by the API, because how it is built has changed before."""
         query = {"pageSize": "100"}
-        for _ in range(PAGES):
-            page = await line.get("/v1alpha/sources", **query)
+        for _ in range(MAX_PAGES):
+            page = await client.get("/v1alpha/sources", **query)
             for source in objects(page, "sources"):
-                named = f"{text_of(source, 'githubRepo', 'owner')}/{text_of(source, 'githubRepo', 'repo')}"
-                if named.lower() == repository.lower():
-                    return text_of(source, "name")
-            query["pageToken"] = text_of(page, "nextPageToken")
+                source_repository = f"{text_at(source, 'githubRepo', 'owner')}/{text_at(source, 'githubRepo', 'repo')}"
+                if source_repository.lower() == repository.lower():
+                    return text_at(source, "name")
+            query["pageToken"] = text_at(page, "nextPageToken")
             if not query["pageToken"]:
                 break
         raise CannotStart(f"Jules does not know `{repository}`: connect it at https://jules.google.com first.")
 
-    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
+    async def start_session(self, client: ServiceClient, request: AgentRequest) -> ServiceSession:
         """Create a session that opens a pull request by itself, if work is wanted, and requires no approval of its
         plan.
         """
-        source = await self._source(line, job.repository)
-        return _read(
-            await line.post(
+        source = await self._find_source(client, request.repository)
+        return _to_session(
+            await client.post(
                 "/v1alpha/sessions",
                 {
-                    "title": _title(job),
-                    "prompt": job.prompt,
-                    "sourceContext": {"source": source, "githubRepoContext": {"startingBranch": job.base}},
-                    **({"automationMode": "AUTO_CREATE_PR"} if job.works else {}),
+                    "title": _title(request),
+                    "prompt": request.prompt,
+                    "sourceContext": {"source": source, "githubRepoContext": {"startingBranch": request.base}},
+                    **({"automationMode": "AUTO_CREATE_PR"} if request.expects_pull else {}),
                 },
             )
         )
 
-    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
+    async def find_session(self, client: ServiceClient, request: AgentRequest) -> ServiceSession | None:
         """The session with our title."""
         query = {"pageSize": "100"}
-        for _ in range(PAGES):
-            page = await line.get("/v1alpha/sessions", **query)
+        for _ in range(MAX_PAGES):
+            page = await client.get("/v1alpha/sessions", **query)
             for session in objects(page, "sessions"):
-                if text_of(session, "title") == _title(job):
-                    return _read(session)
-            query["pageToken"] = text_of(page, "nextPageToken")
+                if text_at(session, "title") == _title(request):
+                    return _to_session(session)
+            query["pageToken"] = text_at(page, "nextPageToken")
             if not query["pageToken"]:
                 break
         return None
 
-    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
+    async def get_session(self, client: ServiceClient, session_id: str, request: AgentRequest) -> ServiceSession:
         """The session by its id."""
-        return _read(await line.get(f"/v1alpha/sessions/{session}"))
+        return _to_session(await client.get(f"/v1alpha/sessions/{session_id}"))
 
-    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
+    async def read_output(self, client: ServiceClient, session: ServiceSession, request: AgentRequest) -> str:
         """Its messages among what happened in the session, oldest first."""
-        query, said = {"pageSize": "100"}, []
-        for _ in range(PAGES):
-            page = await line.get(f"/v1alpha/sessions/{session.id}/activities", **query)
-            said += [text_of(activity, "agentMessaged", "agentMessage") for activity in objects(page, "activities")]
-            query["pageToken"] = text_of(page, "nextPageToken")
+        query, messages = {"pageSize": "100"}, []
+        for _ in range(MAX_PAGES):
+            page = await client.get(f"/v1alpha/sessions/{session.id}/activities", **query)
+            messages += [text_at(activity, "agentMessaged", "agentMessage") for activity in objects(page, "activities")]
+            query["pageToken"] = text_at(page, "nextPageToken")
             if not query["pageToken"]:
                 break
-        return last_words([message for message in said if message])
+        return select_output([message for message in messages if message])
 
-    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
+    async def send_message(self, client: ServiceClient, session_id: str, request: AgentRequest, text: str) -> None:
         """A message to it."""
-        await line.post(f"/v1alpha/sessions/{session}:sendMessage", {"prompt": text})
+        await client.post(f"/v1alpha/sessions/{session_id}:sendMessage", {"prompt": text})
 
-    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
+    async def stop_session(self, client: ServiceClient, session_id: str, request: AgentRequest) -> None:
         """The API knows no stopping but to delete the session; what it pushed stays."""
-        await line.delete(f"/v1alpha/sessions/{session}")
+        await client.delete(f"/v1alpha/sessions/{session_id}")
 
 
-def _title(job: AgentRequest) -> str:
-    return job.key
+def _title(request: AgentRequest) -> str:
+    return request.key
 
 
-def _read(session: Mapping[str, Any]) -> Session:
-    state = text_of(session, "state")
-    pulls = [text_of(output, "pullRequest", "url") for output in objects(session, "outputs")]
-    return Session(
-        id=text_of(session, "id") or text_of(session, "name").rpartition("/")[2],
+def _to_session(session: Mapping[str, Any]) -> ServiceSession:
+    state = text_at(session, "state")
+    pulls = [text_at(output, "pullRequest", "url") for output in objects(session, "outputs")]
+    return ServiceSession(
+        id=text_at(session, "id") or text_at(session, "name").rpartition("/")[2],
         state=STATES.get(state, SessionState.QUEUED),
-        url=text_of(session, "url"),
-        pull=next((url for url in pulls if url), ""),
+        url=text_at(session, "url"),
+        pull_url=next((url for url in pulls if url), ""),
         detail="failed" if state == "FAILED" else "",
     )

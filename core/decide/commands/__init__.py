@@ -12,8 +12,8 @@ from typing import Literal
 
 from config.problems import nearest_word
 from core.audit.events import Event, EventType
-from core.commands.ordering import clicked_at, is_superseded, record_instruction, topics_of_command
-from core.commands.registry import COMMANDS, holds, refusal
+from core.commands.ordering import clicked_at, command_topics, is_superseded, record_instruction
+from core.commands.registry import COMMANDS, is_lease_holder, permission_problem
 from core.decide import escalation
 from core.decide.builder import Context, Decision, DecisionBuilder
 from core.decide.commands import (
@@ -55,7 +55,7 @@ SUPERSEDED_TEXT = "Ignored: a newer command already changed this."
 
 def on_command_received(task: Task | None, signal: CommandReceived, context: Context) -> Decision:
     """Carry out one command: an answer and 🚀, or 😕 with a reason."""
-    builder = DecisionBuilder(task, context) if task and not task.withdrawn else None
+    builder = DecisionBuilder(task, context) if task and not task.untracked else None
     try:
         result = _run_command(task, builder, signal, context)
     except CommandRejected as rejection:
@@ -99,34 +99,36 @@ def _run_command(
     command = COMMANDS.get(signal.name)
     if command is None:
         raise CommandRejected(_unknown_command_text(signal.name))
-    reason = refusal(command, signal.actor, signal.permission, task, signal.workers, signal.argument)
-    if task and command.name in holder.HOLDER_COMMANDS and (reason or signal.workers is not None):
+    reason = permission_problem(command, signal.actor, signal.permission, task, signal.agent_names, signal.argument)
+    if task and command.name in holder.HOLDER_COMMANDS and (reason or signal.agent_names is not None):
         _require_holder(task, signal, context)
     if reason:
         raise CommandRejected(reason)
     if builder is not None:
-        if is_superseded(builder.task, topics_of_command(signal.name, signal.argument), signal.at):
+        if is_superseded(builder.task, command_topics(signal.name, signal.argument), signal.occurred_at):
             raise CommandRejected(SUPERSEDED_TEXT)
         builder.task = _record_command(builder.task, signal, context)
     if global_rule := GLOBAL_RULES.get(command.name):
         return global_rule(context, signal, task)
     if builder is None:
         raise CommandRejected(no_task_text())
-    form, _ = command.use(signal.argument)
+    form, _ = command.resolve_form(signal.argument)
     rule = plan_review.FORM_RULES.get(form) or RULES[command.name]
     return CommandResult(rule(builder, signal))
 
 
 def _record_command(task: Task, signal: CommandReceived, context: Context) -> Task:
     return record_instruction(
-        task, topics_of_command(signal.name, signal.argument), signal.at or clicked_at(context.now)
+        task, command_topics(signal.name, signal.argument), signal.occurred_at or clicked_at(context.now)
     )
 
 
 def _require_holder(task: Task, signal: CommandReceived, context: Context) -> None:
     """Reject and record a command of an agent about work that it does not hold (any more)."""
     lease = task.lease
-    if holds(lease, signal.actor, signal.workers) or holds(task.review, signal.actor, signal.workers):
+    if is_lease_holder(lease, signal.actor, signal.agent_names) or is_lease_holder(
+        task.review_lease, signal.actor, signal.agent_names
+    ):
         return
     text = f"`{lease.agent}` holds this task now (attempt {lease.attempt})" if lease else "No one holds this task now"
     payload = {"command": signal.name, "reason": "the lease is not theirs"}
@@ -143,7 +145,7 @@ def _require_holder(task: Task, signal: CommandReceived, context: Context) -> No
 
 
 def _reply(signal: CommandReceived, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
-    if text and signal.pressed:
+    if text and signal.from_button:
         text = f"@{signal.actor.login}: {text}"
     return reply(signal.number, signal.key, signal.comment_id, reaction, text)
 

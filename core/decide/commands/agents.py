@@ -36,7 +36,7 @@ from core.texts.replies import TeamRow, team_text
 def _agents(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
     verb, _, rest = signal.argument.strip().partition(" ")
     if not verb:
-        return CommandResult(team_text(team_rows(context, signal.probed)))
+        return CommandResult(team_text(team_rows(context, signal.health)))
     run = _SUBCOMMANDS.get(verb.lower())
     if run is None:
         verbs = list(COMMANDS["agents"].forms)
@@ -130,12 +130,12 @@ def team_rows(context: Context, health: Mapping[str, HealthResult]) -> list[Team
 
 
 def _state_text(agent: rules.Agent) -> str:
-    availability = agent.condition
-    if agent.unavailable and agent.unavailable != availability.reason:
-        return agent.unavailable  # a person decided: draining
-    if agent.holding >= agent.max_tasks and availability.takes_work:
+    availability = agent.availability
+    if agent.unavailable_reason and agent.unavailable_reason != availability.reason:
+        return agent.unavailable_reason  # a person decided: draining
+    if agent.active_tasks >= agent.max_tasks and availability.accepts_work:
         return AgentState.BUSY  # the number of its tasks is shown beside it
-    hint = f"to end this, comment `/agents resume {agent.name}`" if availability.own else ""
+    hint = f"to end this, comment `/agents resume {agent.name}`" if availability.can_resume else ""
     return "; ".join(filter(None, (": ".join(filter(None, (availability.state, availability.reason))), hint)))
 
 
@@ -240,15 +240,15 @@ def _resume(command: AgentCommand) -> CommandResult:
     if command.name not in command.team.all_agents:
         raise _no_such_agent(command)
     reply, now = f"`{command.name}` gets tasks again.", command.context.now
-    state = next((agent.condition for agent in command.context.agents if agent.name == command.name), AVAILABLE)
-    agent_changes = (AgentStateChange(command.name, StateChangeKind.RESUMED, now),) if state.own else ()
+    state = next((agent.availability for agent in command.context.agents if agent.name == command.name), AVAILABLE)
+    agent_changes = (AgentStateChange(command.name, StateChangeKind.RESUMED, now),) if state.can_resume else ()
     if command.team.mode(command.name):
         return replace(
             command.build_result(EventType.AGENT_RESUMED, replace(command.change, status=None), reply),
             agent_changes=agent_changes,
         )
     if not agent_changes:
-        reason_text = f" It {state.reason}." if state.reason and not state.takes_work else ""
+        reason_text = f" It {state.reason}." if state.reason and not state.accepts_work else ""
         raise CommandRejected(
             f"`{command.name}` is not drained, removed or paused, so there is nothing to resume.{reason_text}"
         )

@@ -11,7 +11,7 @@ from core.assignment.agent_state import AgentStateChange
 from core.audit.events import Event
 from core.decide.builder import Context, DecisionBuilder
 from core.effects.base import AddReaction, Comment, Effect
-from core.effects.commands import Asked
+from core.effects.commands import RequestingCommand
 from core.retro.model import Retrospective
 from core.signals.base import CommandReceived
 from core.task.model import Task
@@ -59,12 +59,12 @@ def reply(
     return tuple(effects)
 
 
-def failure_reply(request: Asked, text: str) -> tuple[Effect, ...]:
+def failure_reply(request: RequestingCommand, text: str) -> tuple[Effect, ...]:
     """Answer a command that was started with 🚀 and failed: 😕 and the reason.
 
     A user who pressed a button is mentioned, because there is no comment.
     """
-    reply_text = f"@{request.login}: {text}" if request.pressed else text
+    reply_text = f"@{request.login}: {text}" if request.from_button else text
     effects: tuple[Effect, ...] = (Comment(request.number, f"refused:{request.key}", reply_text),)
     return (AddReaction(request.comment_id, "confused"), *effects) if request.comment_id is not None else effects
 

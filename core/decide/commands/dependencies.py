@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from config.problems import quote
-from core.assignment.queue import cycle_through
+from core.assignment.queue import shortest_cycle
 from core.audit.events import EventType
-from core.conflicts.summary import blocking_pull, conflicts_of
+from core.conflicts.summary import blocking_pull, conflict_sentences
 from core.decide.builder import DecisionBuilder
 from core.decide.commands.base import CommandRejected, Rule
 from core.decide.holds import hold_task
 from core.effects.base import AddReaction, Comment, SetDependency
-from core.intake.references import references_in
+from core.intake.references import find_issue_references
 from core.signals.base import CommandReceived, DependencyRefused, ReferencedIssue
 from core.task.dependencies import Source
 from core.task.model import Status, Task
@@ -27,7 +27,7 @@ def parse_references(argument: str) -> tuple[bool, tuple[str, ...]]:
     """
     word, _, rest = argument.strip().partition(" ")
     remove = word.lower() == "remove"
-    names, invalid = references_in(rest if remove else argument)
+    names, invalid = find_issue_references(rest if remove else argument)
     if invalid:
         raise CommandRejected(
             f"{quote(invalid)} is not an issue. Write its number, as in `/depends #12` or `acme/shop#3`."
@@ -49,7 +49,7 @@ def _depends(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     issues: dict[str, ReferencedIssue] = {}
     problems = []
     for name in names:
-        issue = signal.issues.get(name)
+        issue = signal.referenced_issues.get(name)
         if issue is None:
             hint = "" if name.startswith("#") else ", or the App is not installed in its repository"
             problems.append(f"There is no issue {name}{hint}.")
@@ -67,10 +67,10 @@ def _depends(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
                 number=task.number,
                 reference=issue.reference,
                 issue_id=issue.id,
-                wanted=not remove,
-                said_in=signal.number,
+                is_present=not remove,
+                command_number=signal.number,
                 comment_id=signal.comment_id,
-                answer=f"{signal.key}:{issue.reference}",
+                reply=f"{signal.key}:{issue.reference}",
             )
         )
     if task.lease and not remove and task.status is Status.IN_PROGRESS:
@@ -82,11 +82,11 @@ def _add_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | None
     inputs, reference, own_reference = builder.context.readiness_inputs, issue.reference, f"#{builder.task.number}"
     if reference == own_reference:
         return "A task cannot depend on itself."
-    if issue.pull_request:
+    if issue.is_pull_request:
         return f"{reference} is a pull request. Name the issue that it works on."
     if reference in inputs.dependencies:
         return f"The task already depends on {reference}."
-    if cycle := cycle_through({**inputs.graph, own_reference: (reference,)}, own_reference):
+    if cycle := shortest_cycle({**inputs.graph, own_reference: (reference,)}, own_reference):
         return f"This would form a cycle: {' → '.join((*cycle, own_reference))}."
     return None
 
@@ -105,18 +105,18 @@ def _remove_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | N
 
 def on_dependency_refused(builder: DecisionBuilder, signal: DependencyRefused) -> None:
     """GitHub refused the dependency: tell the user which alternatives exist."""
-    effect = signal.asked
+    effect = signal.effect
     reason = defuse(one_line(signal.reason, 200)).rstrip(".")
     text = (
         f"GitHub did not add the dependency on {effect.reference} ({reason}). "
         f"Write a line `Depends on {effect.reference}` into the text of the issue instead; it has the same effect."
-        if effect.wanted
+        if effect.is_present
         else f"GitHub did not remove the dependency on {effect.reference} ({reason}). Remove it in the sidebar "
         "of the issue."
     )
     if effect.comment_id is not None:
         builder.add_effect(AddReaction(effect.comment_id, "confused"))
-    builder.add_effect(Comment(effect.said_in, f"refused:{effect.answer}", text))
+    builder.add_effect(Comment(effect.command_number, f"refused:{effect.reply}", text))
 
 
 def queue_after(builder: DecisionBuilder, signal: CommandReceived, argument: str) -> str | None:
@@ -124,10 +124,10 @@ def queue_after(builder: DecisionBuilder, signal: CommandReceived, argument: str
     task = builder.task
     if not task.is_open:
         raise CommandRejected(f"There is nothing to queue: the task is {task.status}.")
-    conflicts = conflicts_of(task, builder.context.readiness_inputs.twins)
+    conflicts = conflict_sentences(task, builder.context.readiness_inputs.duplicates)
     blocker = _blocking_reference(builder, argument, bool(conflicts))
-    if task.held and not task.held.behind:
-        raise CommandRejected(task.held.said)
+    if task.hold and not task.hold.blocker:
+        raise CommandRejected(task.hold.description)
     hold_task(builder, signal.actor.login, blocker=blocker)
     sentences = [] if conflicts else ["This task has no known conflicts."]
     if task.lease:
@@ -145,8 +145,8 @@ def _blocking_reference(builder: DecisionBuilder, argument: str, has_conflict: b
     """The task to wait for: the named one, the one whose pull request is older, or the duplicate."""
     example = "`/resolve queue behind #12`"
     word, _, rest = argument.strip().partition(" ")
-    names, invalid = references_in(rest if word.lower() == "behind" else argument)
-    candidates = [*blocking_pull(builder.task), *sorted(builder.context.readiness_inputs.twins)]
+    names, invalid = find_issue_references(rest if word.lower() == "behind" else argument)
+    candidates = [*blocking_pull(builder.task), *sorted(builder.context.readiness_inputs.duplicates)]
     if invalid or len(names) > 1:
         raise CommandRejected(f"Name one task: {example}.")
     if not names and not candidates:
@@ -164,14 +164,14 @@ def _blocking_reference(builder: DecisionBuilder, argument: str, has_conflict: b
         raise CommandRejected("A task cannot wait for itself.")
     if is_finished(blocking_task):
         raise CommandRejected(f"{blocker} is already over, so there is nothing to wait for.")
-    if cycle := cycle_through({**builder.context.readiness_inputs.graph, own_reference: (blocker,)}, own_reference):
+    if cycle := shortest_cycle({**builder.context.readiness_inputs.graph, own_reference: (blocker,)}, own_reference):
         raise CommandRejected(f"{blocker} waits for this task itself: {' → '.join((*cycle, own_reference))}.")
     return blocker
 
 
 def is_finished(task: Task) -> bool:
     """Whether no task can wait for this one any more. A failed task may still be retried."""
-    return task.withdrawn or not task.issue_open or task.status is Status.DONE
+    return task.untracked or not task.issue_open or task.status is Status.DONE
 
 
 RULES: Mapping[str, Rule] = {"depends": _depends}

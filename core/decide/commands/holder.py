@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from core.audit.events import EventType
-from core.commands.registry import holds
+from core.commands.registry import is_lease_holder
 from core.decide.agents import record_heartbeat, start_attempt
 from core.decide.attempts import end_attempt, fail_attempt, send_back
 from core.decide.builder import DecisionBuilder
@@ -16,9 +16,9 @@ from core.decide.leases import handoff_packet
 from core.decide.pulls import check_pull, start_review
 from core.decide.readiness import check_readiness
 from core.handoff.feedback import Feedback
-from core.review.definition_of_done import done_gaps, merge_gaps
+from core.review.definition_of_done import done_blockers, merge_blockers
 from core.signals.base import CommandReceived
-from core.task.lifecycle import Trigger, allows
+from core.task.lifecycle import Trigger, can_apply
 from core.task.model import Lease, Role, Status
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 from core.texts import handoff_text
@@ -28,20 +28,20 @@ def _claim(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     if builder.task.status is Status.FAILED:
         start_over(builder, signal)  # a person finishes what agents did not
     task = builder.task
-    if task.lease and task.lease.worker and holds(task.lease, signal.actor, signal.workers):
+    if task.lease and task.lease.worker and is_lease_holder(task.lease, signal.actor, signal.agent_names):
         return _fetch_handoff(builder, task.lease)
     if task.status is Status.IN_PROGRESS and task.lease:
         raise CommandRejected(f"`{task.lease.agent}` is working on this task. Release it first with `/release`.")
-    if task.missing and task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.missing))
+    if task.readiness_problems and task.status is Status.PENDING:
+        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
     if task.status is not Status.READY:
         raise CommandRejected(f"Only a ready task can be claimed; this one is {task.status}.")
-    if task.waits_for:
-        raise CommandRejected(f"The task waits for {', '.join(task.waits_for)}.")
-    if task.held:
-        raise CommandRejected(task.held.said)
-    if signal.workers is not None:
-        return _claim_for_agent(builder, signal, signal.workers)
+    if task.open_dependencies:
+        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
+    if task.hold:
+        raise CommandRejected(task.hold.description)
+    if signal.agent_names is not None:
+        return _claim_for_agent(builder, signal, signal.agent_names)
     lease = start_attempt(builder, signal.actor.login, None, holder=signal.actor)
     builder.add_event(EventType.TASK_ASSIGNED, actor=signal.actor.login, reason="claimed")
     return handoff_text(handoff_packet(builder, lease))
@@ -71,11 +71,11 @@ def _claim_for_agent(builder: DecisionBuilder, signal: CommandReceived, workers:
 
 def _release(builder: DecisionBuilder, signal: CommandReceived) -> None:
     task = builder.task
-    if task.review and _resolve_lease(builder, signal) is task.review:
+    if task.review_lease and _resolve_lease(builder, signal) is task.review_lease:
         # The work stays with its implementer; a reviewer that gives the review back is not asked for it again.
-        _fail_attempt(builder, task.review, "gave the review back", "")
+        _fail_attempt(builder, task.review_lease, "gave the review back", "")
         return
-    if task.lease is None or not allows(task.status, Trigger.RELEASED):
+    if task.lease is None or not can_apply(task.status, Trigger.RELEASED):
         raise CommandRejected("No one holds this task.")
     reject_if_merged(task)
     builder.add_event(EventType.TASK_RELEASED, actor=signal.actor.login)
@@ -94,8 +94,8 @@ def _complete(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     if task.status is Status.DONE:
         return None
     if not (task.pull and task.pull.open):
-        raise CommandRejected(gaps_text("The task is not done yet", done_gaps(task)))
-    if gaps := merge_gaps(task, builder.policy.merge.review):
+        raise CommandRejected(gaps_text("The task is not done yet", done_blockers(task)))
+    if gaps := merge_blockers(task, builder.policy.merge.review):
         raise CommandRejected(gaps_text("The pull request cannot be merged yet", gaps))
     if task.pull.merge_requested_sha == task.pull.head_sha:
         return "Nothing is missing; the bot is merging the pull request."
@@ -105,9 +105,9 @@ def _complete(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 def _resolve_lease(builder: DecisionBuilder, signal: CommandReceived) -> Lease:
     """The lease that the command is about: the reviewer's if the reviewer sends it, else the holder's."""
     task = builder.task
-    is_holder = holds(task.lease, signal.actor, signal.workers)
-    if task.review and not is_holder and holds(task.review, signal.actor, signal.workers):
-        return task.review
+    is_holder = is_lease_holder(task.lease, signal.actor, signal.agent_names)
+    if task.review_lease and not is_holder and is_lease_holder(task.review_lease, signal.actor, signal.agent_names):
+        return task.review_lease
     return _require_lease(builder)
 
 
@@ -128,7 +128,7 @@ def _progress(builder: DecisionBuilder, signal: CommandReceived) -> None:
         raise CommandRejected("Describe the progress: `/progress half of the tests pass`.")
     record_heartbeat(builder, lease)
     builder.record_progress()
-    builder.update_lease(builder.task.lease_of(lease.attempt) or lease, progress=text)
+    builder.update_lease(builder.task.find_lease(lease.attempt) or lease, progress=text)
 
 
 def _review(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
@@ -151,7 +151,7 @@ def _review(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 
 def _fail(builder: DecisionBuilder, signal: CommandReceived) -> None:
     lease = _resolve_lease(builder, signal)
-    if not allows(builder.task.status, Trigger.SENT_BACK):
+    if not can_apply(builder.task.status, Trigger.SENT_BACK):
         raise CommandRejected(f"There is no attempt to end: the task is {builder.task.status}.")
     reject_if_merged(builder.task)
     reason = defuse(clean(mask_secrets(signal.argument), 1_000)).strip()

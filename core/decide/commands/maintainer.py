@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from config.problems import quote
 from config.team import suggest_agent
-from core.assignment.rules import Agent, busy, choose, missing_requirement, part_of
+from core.assignment.rules import Agent, busy_reason, choose_agent, missing_requirement, next_role
 from core.audit.events import EventType
-from core.conflicts.summary import conflicts_of
+from core.conflicts.summary import conflict_sentences
 from core.decide.agents import on_assigned
 from core.decide.attempts import end_attempt
 from core.decide.builder import DecisionBuilder
@@ -22,7 +22,7 @@ from core.decide.escalation import acknowledge, close_escalation, escalate
 from core.decide.readiness import check_readiness
 from core.escalation.model import EscalationCause
 from core.signals.base import Assigned, CommandReceived
-from core.task.lifecycle import Trigger, allows
+from core.task.lifecycle import Trigger, can_apply
 from core.task.model import Flag, Role, Status, Task
 from core.text_safety.sanitize import defuse
 from core.texts import format_duration
@@ -43,14 +43,14 @@ def start_over(builder: DecisionBuilder, signal: CommandReceived) -> None:
         raise CommandRejected("The issue is closed. Reopen it to start over.")
     end_attempt(builder, "retried", f"/retry by @{signal.actor.login}", counts_against_agent=False)
     builder.transition(Trigger.RETRIED)
-    builder.update_task(retried_after=len(builder.task.history), closed_by=None)
-    builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN, Flag.STALLED)
+    builder.update_task(retry_offset=len(builder.task.history), closed_by=None)
+    builder.task = builder.task.without_flags(Flag.NEEDS_HUMAN, Flag.STALLED)
     check_readiness(builder)
 
 
 def _retry(builder: DecisionBuilder, signal: CommandReceived) -> None:
     task = builder.task
-    if not allows(task.status, Trigger.RETRIED):
+    if not can_apply(task.status, Trigger.RETRIED):
         raise CommandRejected(f"There is nothing to retry: the task is {task.status}.")
     start_over(builder, signal)
 
@@ -63,15 +63,15 @@ def _assign(builder: DecisionBuilder, signal: CommandReceived) -> None:
         if holder == agent.name:
             raise CommandRejected(f"`{holder}` already holds this task.")
         raise CommandRejected(f"`{holder}` holds this task. To move it, comment `/reassign {agent.name}`.")
-    if task.missing and task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.missing))
+    if task.readiness_problems and task.status is Status.PENDING:
+        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
     assign_to(builder, signal, agent)
 
 
 def _reassign(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     task = builder.task
     lease = task.lease
-    if lease is None or not allows(task.status, Trigger.RELEASED):
+    if lease is None or not can_apply(task.status, Trigger.RELEASED):
         raise CommandRejected("No one holds this task. To give it to an agent, comment `/assign codex`.")
     reject_if_merged(task)
     agent = (
@@ -80,14 +80,14 @@ def _reassign(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     if agent.name == lease.agent:
         raise CommandRejected(f"`{agent.name}` already holds this task. To let it start over, comment `/retry`.")
     # A planner loses its plan with the task, so the same role is reassigned.
-    if reason := missing_requirement(task, agent, lease.role) or busy(agent):
+    if reason := missing_requirement(task, agent, lease.role) or busy_reason(agent):
         raise CommandRejected(f"`{agent.name}` cannot take this task: {reason}. `{lease.agent}` keeps it.")
     builder.add_event(EventType.TASK_RELEASED, actor=signal.actor.login, reason="reassigned")
     end_attempt(builder, "released", f"taken from {lease.agent} by @{signal.actor.login}", counts_against_agent=False)
     builder.transition(Trigger.RELEASED)
     check_readiness(builder)
     if builder.task.status is not Status.READY:
-        return gaps_text("The task is back in the queue, but it is not ready now", builder.task.missing)
+        return gaps_text("The task is back in the queue, but it is not ready now", builder.task.readiness_problems)
     assign_to(builder, signal, agent)
     return None
 
@@ -107,7 +107,7 @@ def _find_replacement(builder: DecisionBuilder, excluded: str) -> Agent:
     """The best agent for the task except its holder."""
     others = [agent for agent in builder.context.agents if agent.name != excluded]
     role = builder.task.lease.role if builder.task.lease else Role.IMPLEMENT
-    choice = choose(builder.task, others, builder.policy.scoring, builder.now, role)
+    choice = choose_agent(builder.task, others, builder.policy.scoring, builder.now, role)
     best_agent = next((agent for agent in others if agent.name == choice.agent), None)
     if best_agent is None:
         raise CommandRejected(
@@ -121,19 +121,19 @@ def assign_to(builder: DecisionBuilder, signal: CommandReceived, agent: Agent) -
     task = builder.task
     if task.status is not Status.READY:
         raise CommandRejected(f"Only a ready task can be assigned; this one is {task.status}.")
-    if task.waits_for:
-        raise CommandRejected(f"The task waits for {', '.join(task.waits_for)}.")
-    if task.held:
-        raise CommandRejected(task.held.said)
+    if task.open_dependencies:
+        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
+    if task.hold:
+        raise CommandRejected(task.hold.description)
     agents = builder.context.agents
-    role = part_of(task, agents, builder.policy.plan)
+    role = next_role(task, agents, builder.policy.plan)
     if role is Role.PLAN and missing_requirement(task, agent, role):
         role = Role.IMPLEMENT  # an agent that is assigned by name need not wait for a plan
-    if reason := missing_requirement(task, agent, role) or busy(agent):
+    if reason := missing_requirement(task, agent, role) or busy_reason(agent):
         raise CommandRejected(f"`{agent.name}` cannot take this task: {reason}.")
     if builder.policy.dry_run:
         raise CommandRejected(f"Dry run: the bot would give this task to `{agent.name}`.")
-    choice = choose(task, agents, builder.policy.scoring, builder.now, role)
+    choice = choose_agent(task, agents, builder.policy.scoring, builder.now, role)
     login = signal.actor.login
     on_assigned(builder, Assigned(replace(choice, agent=agent.name, reason=f"{login} assigned it to {agent.name}")))
 
@@ -149,7 +149,7 @@ def _resolve(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
         return _ignore_conflicts(builder, signal)
     if resolution not in ("reassign", "escalate"):
         raise CommandRejected(f"Name a resolution: `/resolve {'`, `/resolve '.join(RESOLUTIONS)}`.")
-    conflicts = conflicts_of(builder.task, builder.context.readiness_inputs.twins)
+    conflicts = conflict_sentences(builder.task, builder.context.readiness_inputs.duplicates)
     if not conflicts:
         raise CommandRejected("There is no conflict to resolve.")
     reply = None
@@ -164,7 +164,7 @@ def _resolve(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 def _ignore_conflicts(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     """Ignore the conflicts with other open pull requests for a day."""
     pull = builder.task.pull
-    if pull and pull.open and pull.trial and pull.trial.clean is False:
+    if pull and pull.open and pull.trial_merge and pull.trial_merge.clean is False:
         raise CommandRejected(f"A conflict with `{pull.base}` cannot be ignored because GitHub does not merge it.")
     conflicting_pulls = ignore_conflict(builder, signal.actor.login)
     if not conflicting_pulls:
@@ -185,22 +185,22 @@ def _escalate(builder: DecisionBuilder, signal: CommandReceived) -> None:
     if task.status is Status.DONE:
         raise CommandRejected("The task is done.")
     reason = signal.argument.strip() or f"{signal.actor.login} asked for a person"
-    escalate(builder, reason, EscalationCause.ASKED, topic=signal.key, requested_by=signal.actor.login)
+    escalate(builder, reason, EscalationCause.REQUESTED, topic=signal.key, requested_by=signal.actor.login)
 
 
 def _ack(builder: DecisionBuilder, signal: CommandReceived) -> None:
     task, escalation = builder.task, builder.task.escalation
     if Flag.NEEDS_HUMAN not in task.flags:
         raise CommandRejected("No call for a person is open, so there is nothing to acknowledge.")
-    if escalation and escalation.acknowledged_at and escalation.cause is not EscalationCause.ASKED:
+    if escalation and escalation.acknowledged_at and escalation.cause is not EscalationCause.REQUESTED:
         raise CommandRejected(
             f"`{escalation.acknowledged_by}` has already acknowledged the call; "
             "it closes by itself when the cause is fixed."
         )
-    builder.update_task(reminded_at=builder.now)
+    builder.update_task(wait_restarted_at=builder.now)
     if escalation is None or not escalation.acknowledged_at:
         acknowledge(builder, signal.actor.login, "/ack")
-    if escalation is None or escalation.cause is EscalationCause.ASKED:
+    if escalation is None or escalation.cause is EscalationCause.REQUESTED:
         close_escalation(builder, "acknowledged")  # a person was requested, and one has answered
 
 

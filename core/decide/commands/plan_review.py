@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.commands.registry import at_least, holds
+from core.commands.registry import has_role, is_lease_holder
 from core.decide import agent_reviews, plans
 from core.decide.attempts import end_attempt, end_review
 from core.decide.builder import DecisionBuilder
@@ -20,7 +20,7 @@ def _plan(builder: DecisionBuilder, signal: CommandReceived) -> None:
             "Write the plan after the command: `/plan First …`. Everything that follows in the comment is part of it."
         )
     lease = builder.task.lease
-    if lease and lease.role is Role.PLAN and holds(lease, signal.actor, signal.workers):
+    if lease and lease.role is Role.PLAN and is_lease_holder(lease, signal.actor, signal.agent_names):
         plans.on_plan_delivered(builder, PlanDelivered(lease.attempt, signal.argument))
         return
     _require_write_access(signal, "plan")
@@ -38,8 +38,8 @@ def _review_verdict(builder: DecisionBuilder, signal: CommandReceived) -> None:
     """`/review approve` and `/review changes`, followed by the text of the review."""
     word, *rest = signal.argument.strip().split(maxsplit=1)
     approves, text = word.lower() == "approve", "".join(rest)
-    lease: Lease | None = builder.task.review
-    if lease and holds(lease, signal.actor, signal.workers):
+    lease: Lease | None = builder.task.review_lease
+    if lease and is_lease_holder(lease, signal.actor, signal.agent_names):
         key = f"command:{signal.key}"
         agent_reviews.on_review_delivered(builder, ReviewDelivered(lease.attempt, approves, text, key), signal.actor.id)
         return
@@ -56,7 +56,7 @@ def _review_verdict(builder: DecisionBuilder, signal: CommandReceived) -> None:
 
 
 def _require_write_access(signal: CommandReceived, subject: str) -> None:
-    if not at_least(signal.permission, "write"):
+    if not has_role(signal.permission, "write"):
         raise CommandRejected(f"You were not asked for a {subject} of this task, or your attempt is over.")
 
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.assignment.rules import assign, busy, choice_from_event, missing_requirement, part_of
-from core.conflicts.summary import conflicts_of, trial_of
+from core.assignment.rules import assign, busy_reason, choice_from_event, missing_requirement, next_role
+from core.conflicts.summary import conflict_sentences, trial_merge_text
 from core.decide.builder import Context, DecisionBuilder
 from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, Rule
 from core.decide.leases import current_choice
-from core.intake.readiness import missing
+from core.intake.readiness import readiness_problems
 from core.signals.base import CommandReceived
-from core.stall.rules import patience_text, said
+from core.stall.rules import stall_text, stall_timeout_text
 from core.task.model import Status, Task
 from core.texts import explain_text, help_text, status_text
 from core.texts.matrix import matrix_text
@@ -32,7 +32,7 @@ def _refreshed_task(builder: DecisionBuilder) -> Task:
     """The task with its present dependencies; the stored ones may be outdated."""
     task, inputs = builder.task, builder.context.readiness_inputs
     if task.status is Status.PENDING:
-        task = replace(task, missing=missing(task, inputs))
+        task = replace(task, readiness_problems=readiness_problems(task, inputs))
     choice = current_choice(builder)
     return replace(task, choice=choice) if choice else task
 
@@ -47,8 +47,8 @@ def _explain(builder: DecisionBuilder, signal: CommandReceived) -> str:
     if argument := signal.argument.strip():
         return _explain_attempt(builder, argument)
     task = builder.task
-    text = explain_text(_refreshed_task(builder), patience_text(task, builder.policy))
-    reason = task.held.said if task.held and task.is_open else said(task.stall) if task.stall else ""
+    text = explain_text(_refreshed_task(builder), stall_timeout_text(task, builder.policy))
+    reason = task.hold.description if task.hold and task.is_open else stall_text(task.stall) if task.stall else ""
     return f"{reason}\n\n{text}" if reason else text
 
 
@@ -71,10 +71,10 @@ def _history(builder: DecisionBuilder, signal: CommandReceived) -> str:
 
 
 def _conflicts(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
-    conflicts = conflicts_of(task, context.readiness_inputs.twins) if task else ()
+    conflicts = conflict_sentences(task, context.readiness_inputs.duplicates) if task else ()
     return CommandResult(
         matrix_text(
-            context.command.open_pulls, context.command.pairs, task, conflicts, trial_of(task) if task else None
+            context.command.open_pulls, context.command.pairs, task, conflicts, trial_merge_text(task) if task else None
         )
     )
 
@@ -89,19 +89,21 @@ def _next(context: Context, signal: CommandReceived, task: Task | None) -> Comma
         for (queued, dependents), choice in zip(head, choices, strict=True)
     ]
     # For an agent, show the first task in the queue that it would get itself.
-    asking_agent = next((agent for agent in agents if agent.name in (signal.workers or ())), None)
+    asking_agent = next((agent for agent in agents if agent.name in (signal.agent_names or ())), None)
     next_number = None
     if asking_agent:
         suitable = (
             candidate
             for candidate, _ in queue
-            if not missing_requirement(candidate, asking_agent, part_of(candidate, agents, policy.plan))
+            if not missing_requirement(candidate, asking_agent, next_role(candidate, agents, policy.plan))
         )
-        next_number = 0 if busy(asking_agent) else next((candidate.number for candidate in suitable), 0)
+        next_number = 0 if busy_reason(asking_agent) else next((candidate.number for candidate in suitable), 0)
     text = next_text(rows, len(queue), asking_agent.name if asking_agent else "", next_number)
     retrospective = context.command.retrospective
     question = (
-        retrospective.unanswered(asking_agent.name) if asking_agent and retrospective and retrospective.number else None
+        retrospective.open_question(asking_agent.name)
+        if asking_agent and retrospective and retrospective.number
+        else None
     )
     return CommandResult(
         text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.decide.builder import DecisionBuilder
 from core.decide.commands.base import CommandRejected
 from core.effects.base import UpdateBranch
-from core.effects.commands import Asked
+from core.effects.commands import RequestingCommand
 from core.signals.base import CommandReceived
 from core.task.model import Flag, Status
 
@@ -30,7 +30,7 @@ def rebase(builder: DecisionBuilder, signal: CommandReceived) -> None:
             pull.branch,
             pull.base,
             pull.head_sha,
-            pull.tried_base_sha or "",
-            Asked(signal.number, signal.key, signal.actor.login, signal.comment_id, signal.pressed),
+            pull.trial_base_sha or "",
+            RequestingCommand(signal.number, signal.key, signal.actor.login, signal.comment_id, signal.from_button),
         )
     )

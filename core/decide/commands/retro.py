@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from core.decide.builder import Context
 from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule
-from core.retro.model import hold, read_since
+from core.retro.model import build_retrospective, parse_since
 from core.signals.base import CommandReceived
 from core.task.model import Task
 from core.texts.retrospective import retro_text
@@ -17,11 +17,15 @@ def _retro(context: Context, signal: CommandReceived, task: Task | None) -> Comm
     if word.lower() == "answer":
         return _answer(context, signal, rest)
     try:
-        since = read_since(signal.argument, context.now)
+        since = parse_since(signal.argument, context.now)
     except ValueError as error:
         raise CommandRejected(str(error)) from None
-    retrospective = hold(
-        context.command.retrospective_input, f"command:{signal.key}", context.now, since=since, by=signal.actor.login
+    retrospective = build_retrospective(
+        context.command.retrospective_input,
+        f"command:{signal.key}",
+        context.now,
+        since=since,
+        requested_by=signal.actor.login,
     )
     if retrospective is None:
         scope = "that is not in an earlier retrospective. To look further back, comment `/retro since 7d`"
@@ -40,7 +44,7 @@ def _answer(context: Context, signal: CommandReceived, argument: str) -> Command
     if agent not in agents:
         names = ", ".join(f"`{name}`" for name in agents) or "nobody"
         raise CommandRejected(f"Name the agent that answers: `/retro answer <agent> …`. The bot asked {names}.")
-    updated = retrospective.answered(agent, answer[0] if answer else "", signal.actor.login)
+    updated = retrospective.with_answer(agent, answer[0] if answer else "", signal.actor.login)
     if updated is None:
         raise CommandRejected(f"The answer of `{agent}` is missing. Write it after the name.")
     return CommandResult(None, retrospective=updated)

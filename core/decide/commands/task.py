@@ -11,21 +11,21 @@ from collections.abc import Mapping
 from config.problems import nearest_word, quote
 from config.task_templates import Templates, parse_template_name
 from core.audit.events import EventType
-from core.commands.registry import at_least
+from core.commands.registry import has_role
 from core.decide.builder import Context, Decision, DecisionBuilder
 from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, reply
 from core.decide.issues import text_digest
 from core.effects.base import CreateTask
-from core.intake.templates import FilledTemplate, TemplateError, fill, fitting
+from core.intake.templates import FilledTemplate, TemplateError, fill_template, matching_templates
 from core.signals.base import CommandReceived, IssueFacts, TaskCreated
-from core.task.labels import priority_in
+from core.task.labels import priority_from_labels
 from core.task.model import Kind, Status, Task
 from core.texts.replies import task_text
 
 
 def _task(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
     issue, templates = signal.issue, context.command.templates
-    current_task = None if task is None or task.withdrawn else task
+    current_task = None if task is None or task.untracked else task
     if issue is None:
         raise CommandRejected("Comment `/task` on an issue: a pull request cannot be a task.")
     if not issue.open:
@@ -58,15 +58,15 @@ def _task(context: Context, signal: CommandReceived, task: Task | None) -> Comma
     effect = CreateTask(
         number=signal.number,
         title=issue.title,
-        seen=text_digest(issue.title, issue.body),
+        text_digest=text_digest(issue.title, issue.body),
         body=filled.body if filled.headings else None,
-        by=signal.actor,
-        can_write=at_least(signal.permission, "write"),
-        asked=signal.key,
+        actor=signal.actor,
+        can_write=has_role(signal.permission, "write"),
+        command_key=signal.key,
         comment_id=signal.comment_id,
         template=name,
         kind=Kind(templates.by_name[name].kind) if name else None,
-        answer=reply_text,
+        reply=reply_text,
     )
     return CommandResult(None, effects=(effect,), reply_deferred=True)
 
@@ -76,9 +76,9 @@ def _fill_template(context: Context, issue: IssueFacts, name: str, current_task:
     if name not in templates.by_name:
         raise CommandRejected(_unknown_template_text(name, templates))
     # A priority from a label or a command outranks the one in the text.
-    has_priority = current_task or priority_in(issue.labels, context.policy.priorities)
+    has_priority = current_task or priority_from_labels(issue.labels, context.policy.priorities)
     try:
-        return fill(issue.body, templates.by_name[name], leave={"priority"} if has_priority else ())
+        return fill_template(issue.body, templates.by_name[name], skipped_fields={"priority"} if has_priority else ())
     except TemplateError as error:
         raise CommandRejected(str(error)) from None
 
@@ -96,21 +96,21 @@ def _unknown_template_text(name: str, templates: Templates) -> str:
 
 def _suggested_templates(issue: IssueFacts, templates: Templates) -> tuple[str, ...]:
     """The templates that fit the title; all templates if none fits."""
-    return fitting(issue.title, templates.by_name) or tuple(templates.by_name)
+    return matching_templates(issue.title, templates.by_name) or tuple(templates.by_name)
 
 
 def on_task_created(task: Task | None, signal: TaskCreated, context: Context) -> Decision:
     """Answer `/task` once its result is known."""
-    effect = signal.asked
-    if signal.problem or task is None or task.withdrawn:
+    effect = signal.effect
+    if signal.problem or task is None or task.untracked:
         problem = signal.problem or "A person removed the label `task` in the meantime."
-        return Decision(task, (), reply(effect.number, effect.asked, effect.comment_id, "confused", problem))
+        return Decision(task, (), reply(effect.number, effect.command_key, effect.comment_id, "confused", problem))
     builder = DecisionBuilder(task, context)
-    if effect.kind and not task.kind_overruled:
-        reason = f"the template `{effect.template}` is of that class, and @{effect.by.login} chose it"
-        builder.update_task(kind=effect.kind, kind_overruled=True, kind_reason=reason)
-    builder.add_event(EventType.COMMAND_RUN, actor=effect.by.login, command="task", argument=effect.template)
-    builder.add_effect(*reply(effect.number, effect.asked, effect.comment_id, "rocket", effect.answer))
+    if effect.kind and not task.kind_overridden:
+        reason = f"the template `{effect.template}` is of that class, and @{effect.actor.login} chose it"
+        builder.update_task(kind=effect.kind, kind_overridden=True, kind_reason=reason)
+    builder.add_event(EventType.COMMAND_RUN, actor=effect.actor.login, command="task", argument=effect.template)
+    builder.add_effect(*reply(effect.number, effect.command_key, effect.comment_id, "rocket", effect.reply))
     return builder.build()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.assignment.rules import choose, part_of
-from core.commands.registry import at_least
+from core.assignment.rules import choose_agent, next_role
+from core.commands.registry import has_role
 from core.decide.builder import DecisionBuilder
 from core.decide.commands.base import CommandRejected, Rule, gaps_text
 from core.decide.completion import evaluate_completion
@@ -21,7 +21,7 @@ from core.texts.replies import prep_text
 
 def _ready(builder: DecisionBuilder, signal: CommandReceived) -> None:
     task = builder.task
-    can_approve = at_least(signal.permission, "write")
+    can_approve = has_role(signal.permission, "write")
     # If the text was changed while an agent works on the task, it can still be approved.
     can_approve_text = task.is_open and can_approve and task.approved_digest != task.text_digest
     if task.status not in (Status.PENDING, Status.READY) and not can_approve_text:
@@ -31,7 +31,7 @@ def _ready(builder: DecisionBuilder, signal: CommandReceived) -> None:
     check_readiness(builder)
     evaluate_completion(builder)
     if builder.task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", builder.task.missing))
+        raise CommandRejected(gaps_text("The task is not ready yet", builder.task.readiness_problems))
 
 
 def _priority(builder: DecisionBuilder, signal: CommandReceived) -> None:
@@ -47,14 +47,14 @@ def _prep(builder: DecisionBuilder, signal: CommandReceived) -> str:
     task = builder.task
     if not task.is_open:
         raise CommandRejected(f"There is nothing to prepare: the task is {task.status}.")
-    if task.missing:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.missing))
+    if task.readiness_problems:
+        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
     agents = builder.context.agents
-    role = part_of(task, agents, builder.policy.plan)
-    choice = choose(task, agents, builder.policy.scoring, builder.now, role)
+    role = next_role(task, agents, builder.policy.plan)
+    choice = choose_agent(task, agents, builder.policy.scoring, builder.now, role)
     packet = handoff_packet(builder, grant_lease(builder, choice.agent or "no agent yet", role))
-    wait_reasons = [f"The task waits for {', '.join(task.waits_for)}."] if task.waits_for else []
-    wait_reasons += [task.held.said] if task.held else []
+    wait_reasons = [f"The task waits for {', '.join(task.open_dependencies)}."] if task.open_dependencies else []
+    wait_reasons += [task.hold.description] if task.hold else []
     return prep_text(handoff_text(packet), choice.reason, wait_reasons)
 
 
@@ -65,9 +65,9 @@ def _needs(builder: DecisionBuilder, signal: CommandReceived) -> None:
         raise CommandRejected("Name a capability: `/needs python`.")
     if unknown := unknown_capabilities([capability], capabilities):
         raise CommandRejected(unknown[0])
-    if capability in builder.task.required:
+    if capability in builder.task.required_capabilities:
         raise CommandRejected(f"The task already needs `{capability}`.")
-    builder.update_task(required=tuple(sorted({*builder.task.required, capability})))
+    builder.update_task(required_capabilities=tuple(sorted({*builder.task.required_capabilities, capability})))
     check_readiness(builder)
 
 
@@ -81,15 +81,15 @@ def _block(builder: DecisionBuilder, signal: CommandReceived) -> None:
 def _pause(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     _hold_task(builder, signal, signal.argument, paused=True)
     # A comment gets 🚀; a button has nothing to react to.
-    return f"#{builder.task.number} is paused. To continue, comment `/resume`." if signal.pressed else None
+    return f"#{builder.task.number} is paused. To continue, comment `/resume`." if signal.from_button else None
 
 
 def _hold_task(builder: DecisionBuilder, signal: CommandReceived, reason: str, *, paused: bool) -> None:
     task = builder.task
     if not task.is_open:
         raise CommandRejected(f"There is nothing to put on hold: the task is {task.status}.")
-    if task.held and task.held.paused != paused and not task.held.foreseen:
-        raise CommandRejected(task.held.said)
+    if task.hold and task.hold.is_paused != paused and not task.hold.is_forecast:
+        raise CommandRejected(task.hold.description)
     hold_task(builder, signal.actor.login, reason, paused=paused)
 
 
@@ -102,17 +102,17 @@ def _resume(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 
 
 def _release(builder: DecisionBuilder, signal: CommandReceived, *, paused: bool) -> str | None:
-    current_hold = builder.task.held
+    current_hold = builder.task.hold
     if current_hold is None:
         raise CommandRejected(f"The task is not {'paused' if paused else 'blocked'}.{_waits_text(builder)}")
-    if current_hold.paused != paused and not current_hold.foreseen:
-        raise CommandRejected(current_hold.said)
+    if current_hold.is_paused != paused and not current_hold.is_forecast:
+        raise CommandRejected(current_hold.description)
     release_hold(builder, signal.actor.login)
     return _waits_text(builder).strip() or None
 
 
 def _waits_text(builder: DecisionBuilder) -> str:
-    return f" The task waits for {', '.join(builder.task.waits_for)}." if builder.task.waits_for else ""
+    return f" The task waits for {', '.join(builder.task.open_dependencies)}." if builder.task.open_dependencies else ""
 
 
 RULES: Mapping[str, Rule] = {

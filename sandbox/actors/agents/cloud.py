@@ -28,7 +28,7 @@ class CloudWork(AgentWork):
     """Work that an assignment or a comment asked for, with the text of that request."""
 
     issue: Issue = field(repr=False)
-    asked_by: User
+    requester: User
     instructions: str = field(repr=False)
 
 
@@ -54,7 +54,7 @@ class WorksInDraft:
         await work.push()
         await work.api("PATCH", f"/pulls/{number}", {"title": f"Task #{work.task}"})
         if isinstance(work, CloudWork):
-            await work.api("POST", f"/pulls/{number}/requested_reviewers", {"reviewers": [work.asked_by.login]})
+            await work.api("POST", f"/pulls/{number}/requested_reviewers", {"reviewers": [work.requester.login]})
 
 
 @dataclass(slots=True)
@@ -72,14 +72,14 @@ class CloudAgent:
     mention: str | None = None
     reacts: bool = True
     start_delay_seconds: float = 0
-    think: float = 0
-    hears_bots: bool = True
-    works: list[CloudWork] = field(default_factory=list)
+    think_seconds: float = 0
+    accepts_bots: bool = True
+    work_items: list[CloudWork] = field(default_factory=list)
     _running: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
 
     def is_called_by(self, comment: Comment) -> bool:
         """Whether a comment mentions it, by GitHub's rules for mentions."""
-        is_ignored = comment.user is self.account or (comment.user.type == "Bot" and not self.hears_bots)
+        is_ignored = comment.user is self.account or (comment.user.type == "Bot" and not self.accepts_bots)
         if self.mention is None or is_ignored:
             return False
         mention = rf"(?<![\w`@/.-]){re.escape(self.mention)}(?![\w-])"
@@ -98,8 +98,8 @@ class CloudAgent:
 
     def stop(self, issue: Issue) -> None:
         """Stop its work on an issue, if there is any."""
-        if running := self._running.pop(issue.number, None):
-            running.cancel()
+        if task := self._running.pop(issue.number, None):
+            task.cancel()
 
     def _start(self, hub: Hub, issue: Issue, actor: User, text: str, subject: Issue | Comment) -> None:
         if not issue.repository.is_collaborator(self.account):
@@ -110,14 +110,17 @@ class CloudAgent:
             id=hub.new_id(),
             actor=self.account,
             token=hub.create_token(self.account),
-            payload={"task": issue.number, "branch": self.branch.format(task=issue.number, run=len(self.works) + 1)},
+            payload={
+                "task": issue.number,
+                "branch": self.branch.format(task=issue.number, run=len(self.work_items) + 1),
+            },
             _log=JobLog(hub.now),
-            _think=self.think,
+            _think_seconds=self.think_seconds,
             issue=issue,
-            asked_by=actor,
+            requester=actor,
             instructions=text,
         )
-        self.works.append(work)
+        self.work_items.append(work)
         self._running[issue.number] = hub.spawn(
             self._run(work, subject), name=f"{self.account.login} on #{issue.number}"
         )
@@ -131,4 +134,4 @@ class CloudAgent:
         except AgentCrash as crash:
             work.log(f"crashed: {crash}")
         finally:
-            work.tidy()
+            work.remove_clone()

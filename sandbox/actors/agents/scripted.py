@@ -21,15 +21,15 @@ from typing import Any
 import aiohttp
 
 from sandbox.actions.job_log import JobLog
-from sandbox.actions.run_job import dispatched
+from sandbox.actions.run_job import dispatch_payload
 from sandbox.actions.triggers import RUN_ACTOR
-from sandbox.git.command import git_process
+from sandbox.git.command import run_git
 from sandbox.git.refs import RefStore
 from sandbox.hub import Hub
 from sandbox.state.models import Repository, User, WorkflowJob, WorkflowStep
 
-FOREVER = 365 * 24 * 3600.0  # seconds of the sandbox's clock
-ALL = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
+FOREVER_SECONDS = 365 * 24 * 3600.0  # seconds of the sandbox's clock
+ALL_PERMISSIONS = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
 
 
 class AgentCrash(Exception):
@@ -47,9 +47,9 @@ class AgentWork:
     token: str = field(repr=False)
     payload: dict[str, Any]
     _log: JobLog = field(repr=False)
-    _think: float = 0
+    _think_seconds: float = 0
     _folder: Path | None = None
-    says: list[str] | None = None  # where a service keeps what its agent says; None: it can only comment
+    agent_messages: list[str] | None = None  # where a service keeps what its agent says; None: it can only comment
 
     @property
     def packet(self) -> dict[str, Any]:
@@ -62,10 +62,10 @@ class AgentWork:
                 return {}
         return dict(packet) if isinstance(packet, Mapping) else {}
 
-    def _number(self, *names: str) -> int:
-        for place in (self.payload, self.packet):
+    def _find_number(self, *names: str) -> int:
+        for source in (self.payload, self.packet):
             for name in names:
-                value = place.get(name)
+                value = source.get(name)
                 if isinstance(value, Mapping):
                     value = value.get("number")
                 if str(value).isdigit():
@@ -75,13 +75,13 @@ class AgentWork:
     @property
     def task(self) -> int:
         """The number of the task's issue. Raises AgentCrash when the dispatch names none."""
-        return self._number("task", "issue", "number")
+        return self._find_number("task", "issue", "number")
 
     @property
     def attempt(self) -> int:
         """Which attempt this is, from 1."""
         try:
-            return self._number("attempt")
+            return self._find_number("attempt")
         except AgentCrash:
             return 1
 
@@ -115,16 +115,16 @@ class AgentWork:
 
     async def think(self, seconds: float | None = None) -> None:
         """Sleep on the sandbox's clock for `seconds`, or for the agent's own think time."""
-        wait = self._think if seconds is None else seconds
-        if wait > 0:
-            await self.hub.clock.sleep(wait)
+        duration = self._think_seconds if seconds is None else seconds
+        if duration > 0:
+            await self.hub.clock.sleep(duration)
 
     # Git, over HTTP
 
     async def git(self, *arguments: str) -> str:
         """Run git in the clone with the agent's name and token."""
         when = f"{int(self.hub.now().timestamp())} +0000"
-        basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        basic_auth = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
         name, email = self.actor.login, self.actor.commit_email
         environment = {
             "GIT_AUTHOR_NAME": name,
@@ -135,16 +135,16 @@ class AgentWork:
             "GIT_COMMITTER_DATE": when,
             "GIT_CONFIG_COUNT": "3",
             "GIT_CONFIG_KEY_0": f"http.{self.hub.url}/.extraHeader",
-            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic_auth}",
             # A clone that is soon removed needs neither maintenance nor fsync.
             "GIT_CONFIG_KEY_1": "maintenance.auto",
             "GIT_CONFIG_VALUE_1": "false",
             "GIT_CONFIG_KEY_2": "core.fsync",
             "GIT_CONFIG_VALUE_2": "none",
         }
-        where = self._folder or self.hub.root
-        _, out = await git_process(arguments, directory=where, environment=environment)
-        return out.decode(errors="replace").strip()
+        directory = self._folder or self.hub.root
+        _, output = await run_git(arguments, directory=directory, environment=environment)
+        return output.decode(errors="replace").strip()
 
     async def clone(self) -> Path:
         """Clone and check out the work branch: the existing one, or a new one from the base."""
@@ -159,7 +159,7 @@ class AgentWork:
             await self.git("checkout", "--quiet", "-B", self.branch, f"origin/{self.branch}")
         elif (base := refs.read(f"refs/remotes/origin/{self.base}")) is not None:
             # A new branch at the commit that is checked out: only names change.
-            refs.move(f"refs/heads/{self.branch}", base)
+            refs.update(f"refs/heads/{self.branch}", base)
             (target / ".git" / "HEAD").write_text(f"ref: refs/heads/{self.branch}\n")
         self.log(f"Cloned {url} and checked out {self.branch}")
         return target
@@ -201,10 +201,10 @@ class AgentWork:
             session.request(method, f"{self.hub.url}/repos/{full_name}{path}", json=body) as response,
         ):
             text = await response.text()
-            answer = json.loads(text) if text else None
+            payload = json.loads(text) if text else None
             if response.status >= 400:
-                raise AgentCrash(f"{method} {path} was answered {response.status}: {answer}")
-            return answer
+                raise AgentCrash(f"{method} {path} was answered {response.status}: {payload}")
+            return payload
 
     async def open_pull(self, title: str, body: str, *, draft: bool = False) -> int:
         """Open a pull request from the work branch, or find the open one, and return its number."""
@@ -232,19 +232,19 @@ class AgentWork:
             await self.comment(self.task, f"### Answer\n\n{text}\n\n{marker}")
         else:
             command = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
-            if self.says is None:
+            if self.agent_messages is None:
                 await self.comment(self.task, command)
             else:
-                self.says.append(f"Here it is.\n\n{command}")
+                self.agent_messages.append(f"Here it is.\n\n{command}")
         self.log(f"Answered: {kind}")
 
     async def review(self, approves: bool, text: str) -> None:
         """Review the pull request that the packet names, as the agent's own account."""
-        about = self.packet["pull_request"]
+        pull = self.packet["pull_request"]
         event = "APPROVE" if approves else "REQUEST_CHANGES"
-        fields = {"event": event, "body": text, "commit_id": about["head_sha"]}
-        await self.api("POST", f"/pulls/{about['number']}/reviews", fields)
-        self.log(f"Reviewed #{about['number']}: {event}")
+        fields = {"event": event, "body": text, "commit_id": pull["head_sha"]}
+        await self.api("POST", f"/pulls/{pull['number']}/reviews", fields)
+        self.log(f"Reviewed #{pull['number']}: {event}")
 
     # Misbehaviour
 
@@ -254,9 +254,9 @@ class AgentWork:
 
     async def stall(self) -> None:
         """Do nothing (for a year of the clock) until the run is cancelled."""
-        await self.hub.clock.sleep(FOREVER)
+        await self.hub.clock.sleep(FOREVER_SECONDS)
 
-    def tidy(self) -> None:
+    def remove_clone(self) -> None:
         """Remove the clone, if there is one."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -283,14 +283,14 @@ class ScriptedAgent:
 
     script: Script
     actor: str | None = None
-    think: float = 0
-    works: list[JobWork] = field(default_factory=list)
+    think_seconds: float = 0
+    work_items: list[JobWork] = field(default_factory=list)
 
     def _user_and_token(self, hub: Hub, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
         run = job.run
         login = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
         if login == RUN_ACTOR:
-            return hub.actions_app.bot, hub.create_run_token(run, dict.fromkeys(ALL, "write"))
+            return hub.actions_app.bot, hub.create_run_token(run, dict.fromkeys(ALL_PERMISSIONS, "write"))
         if login == "dispatcher":
             for installation in hub.installations_on(run.repository):
                 if installation.app.bot is run.actor:
@@ -315,7 +315,7 @@ class ScriptedAgent:
             ),
             WorkflowStep(name="Run the agent", number=2, status="in_progress", started_at=now),
         ]
-        payload = dispatched(job.run)
+        payload = dispatch_payload(job.run)
         user, token = self._user_and_token(hub, job, payload)
         work = JobWork(
             hub=hub,
@@ -324,12 +324,12 @@ class ScriptedAgent:
             job=job,
             actor=user,
             token=token,
-            run_token=hub.create_run_token(job.run, dict.fromkeys(ALL, "write")),
+            run_token=hub.create_run_token(job.run, dict.fromkeys(ALL_PERMISSIONS, "write")),
             payload=payload,
             _log=log,
-            _think=self.think,
+            _think_seconds=self.think_seconds,
         )
-        self.works.append(work)
+        self.work_items.append(work)
         conclusion = "failure"
         try:
             await self.script(work)
@@ -339,5 +339,5 @@ class ScriptedAgent:
         finally:
             step = job.steps[1]
             step.status, step.conclusion, step.completed_at = "completed", conclusion, hub.now()
-            work.tidy()
+            work.remove_clone()
         return conclusion

@@ -11,7 +11,7 @@ Content = str | Callable[[str], str]
 Files = Mapping[str, Content]
 
 
-async def _deliver(work: AgentWork, files: Files, message: str) -> None:
+async def _push_files(work: AgentWork, files: Files, message: str) -> None:
     await work.clone()
     for path, content in files.items():
         work.write(path, content if isinstance(content, str) else content(work.read(path)))
@@ -35,9 +35,9 @@ class WritesFiles:
 
     async def __call__(self, work: AgentWork) -> None:
         """Do the work."""
-        chosen = {**self.files, **self.fixes} if work.feedback else self.files
+        files = {**self.files, **self.fixes} if work.feedback else self.files
         title = self.title or f"Task #{work.task}"
-        await _deliver(work, chosen, f"{title} (attempt {work.attempt})")
+        await _push_files(work, files, f"{title} (attempt {work.attempt})")
         await work.open_pull(title, f"Closes #{work.task}" if self.text is None else self.text)
 
 
@@ -50,7 +50,7 @@ class Crashes:
     async def __call__(self, work: AgentWork) -> None:
         """Crash."""
         if self.files:
-            await _deliver(work, self.files, f"Half of task #{work.task}")
+            await _push_files(work, self.files, f"Half of task #{work.task}")
         else:
             await work.think()
         work.crash()
@@ -75,7 +75,7 @@ class RandomOutput:
     async def __call__(self, work: AgentWork) -> None:
         """Do unrelated work."""
         work.payload = {**work.payload, "branch": f"improvements-{work.id}"}
-        await _deliver(work, self.files, "Various improvements")
+        await _push_files(work, self.files, "Various improvements")
         await work.open_pull("Various improvements", "This improves things.")
 
 
@@ -88,7 +88,7 @@ class FinishesWithoutPull:
     async def __call__(self, work: AgentWork) -> None:
         """Finish."""
         if self.files:
-            await _deliver(work, self.files, f"Task #{work.task}")
+            await _push_files(work, self.files, f"Task #{work.task}")
         else:
             await work.think()
         work.log("All done!")

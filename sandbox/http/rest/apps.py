@@ -14,19 +14,19 @@ from sandbox.state.credentials import LEVELS
 from sandbox.state.deliveries import Delivery
 from sandbox.state.models import App, Installation, Repository
 
-KEPT = timedelta(days=3)  # how long GitHub stores a delivery
+DELIVERY_RETENTION = timedelta(days=3)  # how long GitHub stores a delivery
 
 
 @route("GET", "/app", "apps/get-authenticated", permission="jwt")
 async def get_app(call: Call) -> Reply:
     """The App itself."""
-    app = _app(call)
+    app = _authenticated_app(call)
     count = sum(1 for installation in call.hub.installations.values() if installation.app is app)
     return Reply(200, {**issue_serializer.app(call.hub, app), "installations_count": count})
 
 
 @route("GET", "/apps/{app_slug}", "apps/get-by-slug")
-async def get_by_slug(call: Call) -> Reply:
+async def get_app_by_slug(call: Call) -> Reply:
     """An App by its slug."""
     slug = call.params["app_slug"]
     app = call.hub.actions_app if slug == call.hub.actions_app.slug else call.hub.apps.get(slug)
@@ -53,28 +53,28 @@ async def convert_manifest(call: Call) -> Reply:
 @route("GET", "/app/installations", "apps/list-installations", permission="jwt")
 async def list_installations(call: Call) -> Reply:
     """The App's installations."""
-    app = _app(call)
-    own = [installation for installation in call.hub.installations.values() if installation.app is app]
-    return call.paginate(own, lambda installation: issue_serializer.installation(call.hub, installation))
+    app = _authenticated_app(call)
+    app_installations = [installation for installation in call.hub.installations.values() if installation.app is app]
+    return call.paginate(app_installations, lambda installation: issue_serializer.installation(call.hub, installation))
 
 
 @route("GET", "/app/installations/{installation_id}", "apps/get-installation", permission="jwt")
 async def get_installation(call: Call) -> Reply:
     """One installation."""
-    return Reply(200, issue_serializer.installation(call.hub, _installation(call)))
+    return Reply(200, issue_serializer.installation(call.hub, _find_installation(call)))
 
 
 @route("DELETE", "/app/installations/{installation_id}", "apps/delete-installation", permission="jwt")
 async def delete_installation(call: Call) -> Reply:
     """Uninstall."""
-    installations.delete(call.hub, _installation(call), sender=call.actor)
+    installations.delete(call.hub, _find_installation(call), sender=call.actor)
     return Reply(204)
 
 
 @route("PUT", "/app/installations/{installation_id}/suspended", "apps/suspend-installation", permission="jwt")
-async def suspend(call: Call) -> Reply:
+async def suspend_installation(call: Call) -> Reply:
     """Suspend: tokens are refused, webhooks stop."""
-    installations.suspend(call.hub, _installation(call), call.actor)
+    installations.suspend(call.hub, _find_installation(call), call.actor)
     return Reply(204)
 
 
@@ -84,16 +84,16 @@ async def suspend(call: Call) -> Reply:
     "apps/unsuspend-installation",
     permission="jwt",
 )
-async def unsuspend(call: Call) -> Reply:
+async def unsuspend_installation(call: Call) -> Reply:
     """Unsuspend."""
-    installations.unsuspend(call.hub, _installation(call), call.actor)
+    installations.unsuspend(call.hub, _find_installation(call), call.actor)
     return Reply(204)
 
 
 @route("GET", "/repos/{owner}/{repo}/installation", "apps/get-repo-installation", permission="jwt")
-async def repo_installation(call: Call) -> Reply:
+async def get_repository_installation(call: Call) -> Reply:
     """The installation that reaches a repository."""
-    installation = call.hub.installation_of(_app(call), call.repository)
+    installation = call.hub.installation_of(_authenticated_app(call), call.repository)
     if installation is None:
         raise not_found()
     return Reply(200, issue_serializer.installation(call.hub, installation))
@@ -107,21 +107,21 @@ async def repo_installation(call: Call) -> Reply:
 )
 async def create_token(call: Call) -> Reply:
     """Create a token for an installation, limited as the body asks."""
-    installation = _installation(call)
+    installation = _find_installation(call)
     if installation.suspended_at is not None:
         raise ApiError(403, "This installation has been suspended")
-    permissions = _permissions(call, installation)
-    chosen = _chosen(call, installation)
-    token = call.hub.create_installation_token(installation, permissions=permissions, repositories=chosen)
+    permissions = _token_permissions(call, installation)
+    repositories = _token_repositories(call, installation)
+    token = call.hub.create_installation_token(installation, permissions=permissions, repositories=repositories)
     credential = call.hub.credentials[token]
     body: dict[str, Any] = {
         "token": token,
         "expires_at": timestamp_or_none(credential.expires_at),
         "permissions": dict(permissions),
-        "repository_selection": installation.selection if chosen is None else "selected",
+        "repository_selection": installation.selection if repositories is None else "selected",
     }
-    if chosen is not None:
-        body["repositories"] = [issue_serializer.repository(call.hub, repository) for repository in chosen]
+    if repositories is not None:
+        body["repositories"] = [issue_serializer.repository(call.hub, repository) for repository in repositories]
     return Reply(201, body)
 
 
@@ -140,13 +140,13 @@ async def revoke_token(call: Call) -> Reply:
 )
 async def list_repositories(call: Call) -> Reply:
     """The repositories that the token reaches."""
-    reached = [
+    accessible = [
         repository
         for repository in call.hub.repositories_of(call.installation)
         if call.credential.has_access(repository)
     ]
     return call.paginate(
-        reached,
+        accessible,
         lambda repository: _without(issue_serializer.repository(call.hub, repository), "custom_properties"),
         key="repositories",
         extra={"repository_selection": call.installation.selection},
@@ -159,47 +159,49 @@ async def list_repositories(call: Call) -> Reply:
 @route("GET", "/app/hook/config", "apps/get-webhook-config-for-app", permission="jwt")
 async def hook_config(call: Call) -> Reply:
     """The webhook's configuration."""
-    return Reply(200, _config(_app(call)))
+    return Reply(200, _hook_config_payload(_authenticated_app(call)))
 
 
 @route("PATCH", "/app/hook/config", "apps/update-webhook-config-for-app", permission="jwt")
 async def update_hook_config(call: Call) -> Reply:
     """Change the webhook's address or secret."""
-    app = _app(call)
+    app = _authenticated_app(call)
     app.webhook_url = call.text("url") or app.webhook_url
     app.secret = call.text("secret") or app.secret
-    return Reply(200, _config(app))
+    return Reply(200, _hook_config_payload(app))
 
 
 @route("GET", "/app/hook/deliveries", "apps/list-webhook-deliveries", permission="jwt")
 async def list_deliveries(call: Call) -> Reply:
     """Attempts of the last three days, newest first, page by page with a cursor."""
-    mine = _log(call)
+    deliveries = _app_deliveries(call)
     cursor = call.query.get("cursor")
     if cursor is not None:
-        places = [place for place, delivery in enumerate(mine) if f"v1_{delivery.id}" == cursor]
-        if not places:
+        positions = [position for position, delivery in enumerate(deliveries) if f"v1_{delivery.id}" == cursor]
+        if not positions:
             raise ApiError(422, "The cursor is not one that was given in a Link header")
-        mine = mine[places[0] + 1 :]
+        deliveries = deliveries[positions[0] + 1 :]
     status = call.query.get("status")
     if status is not None:  # by the class of the code: a redirection, which is not followed, counts as a success here
-        mine = [delivery for delivery in mine if (200 <= delivery.status_code < 400) == (status == "success")]
-    asked = call.query.get("per_page", "30")
-    size = min(max(int(asked) if asked.isdigit() else 30, 1), 100)
+        deliveries = [
+            delivery for delivery in deliveries if (200 <= delivery.status_code < 400) == (status == "success")
+        ]
+    per_page = call.query.get("per_page", "30")
+    size = min(max(int(per_page) if per_page.isdigit() else 30, 1), 100)
     headers = {}
-    if len(mine) > size:
-        more = f"per_page={size}&cursor=v1_{mine[size - 1].id}" + (f"&status={status}" if status else "")
-        headers["Link"] = f'<{call.hub.url}/app/hook/deliveries?{more}>; rel="next"'
-    return Reply(200, [_item(delivery) for delivery in mine[:size]], headers)
+    if len(deliveries) > size:
+        next_query = f"per_page={size}&cursor=v1_{deliveries[size - 1].id}" + (f"&status={status}" if status else "")
+        headers["Link"] = f'<{call.hub.url}/app/hook/deliveries?{next_query}>; rel="next"'
+    return Reply(200, [_delivery_payload(delivery) for delivery in deliveries[:size]], headers)
 
 
 @route("GET", "/app/hook/deliveries/{delivery_id}", "apps/get-webhook-delivery", permission="jwt")
 async def get_delivery(call: Call) -> Reply:
     """One delivery with what was sent and answered."""
-    delivery = _delivery(call)
+    delivery = _find_delivery(call)
     return Reply(
         200,
-        _item(delivery)
+        _delivery_payload(delivery)
         | {
             "url": delivery.url,
             "request": {"headers": delivery.headers, "payload": delivery.payload},
@@ -211,71 +213,73 @@ async def get_delivery(call: Call) -> Reply:
 @route("POST", "/app/hook/deliveries/{delivery_id}/attempts", "apps/redeliver-webhook-delivery", permission="jwt")
 async def redeliver(call: Call) -> Reply:
     """Send it again, with the same GUID."""
-    call.hub.queue_redelivery(_delivery(call))
+    call.hub.queue_redelivery(_find_delivery(call))
     return Reply(202, {})
 
 
-def _app(call: Call) -> App:
+def _authenticated_app(call: Call) -> App:
     if call.credential.app is None:
         raise ApiError(401, "A JSON web token could not be decoded")
     return call.credential.app
 
 
-def _installation(call: Call) -> Installation:
+def _find_installation(call: Call) -> Installation:
     installation = call.hub.installations.get(call.number("installation_id"))
     if installation is None or installation.app is not call.credential.app:
         raise not_found()
     return installation
 
 
-def _permissions(call: Call, installation: Installation) -> dict[str, str]:
-    asked = call.field("permissions", dict)
-    if not asked:
+def _token_permissions(call: Call, installation: Installation) -> dict[str, str]:
+    requested = call.field("permissions", dict)
+    if not requested:
         return dict(installation.permissions)
-    for name, level in asked.items():
+    for name, level in requested.items():
         granted = installation.permissions.get(name, "none")
         if level not in LEVELS or LEVELS.index(level) > LEVELS.index(granted):
             raise ApiError(422, "The permissions requested are not granted to this installation.")
-    return {"metadata": "read", **asked}
+    return {"metadata": "read", **requested}
 
 
-def _chosen(call: Call, installation: Installation) -> list[Repository] | None:
+def _token_repositories(call: Call, installation: Installation) -> list[Repository] | None:
     ids, names = call.field("repository_ids", list), call.field("repositories", list)
     if ids is None and names is None:
         return None
-    reached = call.hub.repositories_of(installation)
-    chosen = [repository for repository in reached if repository.id in (ids or []) or repository.name in (names or [])]
-    if len(chosen) != len({*(ids or []), *(names or [])}):
+    accessible = call.hub.repositories_of(installation)
+    repositories = [
+        repository for repository in accessible if repository.id in (ids or []) or repository.name in (names or [])
+    ]
+    if len(repositories) != len({*(ids or []), *(names or [])}):
         raise ApiError(
             422,
             "There is at least one repository that does not exist or is not accessible to the parent installation.",
         )
-    if not chosen:
+    if not repositories:
         raise invalid_request("No repository was named.")
-    return chosen
+    return repositories
 
 
-def _delivery(call: Call) -> Delivery:
+def _find_delivery(call: Call) -> Delivery:
     delivery_id = call.number("delivery_id")
-    for delivery in _log(call):
+    for delivery in _app_deliveries(call):
         if delivery.id == delivery_id:
             return delivery
     raise not_found()
 
 
-def _log(call: Call) -> list[Delivery]:
+def _app_deliveries(call: Call) -> list[Delivery]:
     """The App's completed attempts that GitHub still stores, newest first."""
-    app, since = _app(call), call.hub.now() - KEPT
-    made = [
+    app, since = _authenticated_app(call), call.hub.now() - DELIVERY_RETENTION
+    recent = [
         (delivery.delivered_at, delivery)
         for delivery in call.hub.deliveries
         if delivery.app is app and delivery.delivered_at is not None and delivery.delivered_at >= since
     ]
-    made.sort(key=lambda pair: pair[0])  # entries of the same moment keep the order of the log
-    return [delivery for _, delivery in reversed(made)]
+    recent.sort(key=lambda pair: pair[0])  # entries of the same moment keep the order of the log
+    return [delivery for _, delivery in reversed(recent)]
 
 
-def _item(delivery: Delivery) -> dict[str, Any]:
+def _delivery_payload(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "guid": delivery.guid,
@@ -292,11 +296,11 @@ def _item(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _config(app: App) -> dict[str, Any]:
-    shown: dict[str, Any] = {"content_type": "json", "insecure_ssl": "0"}
+def _hook_config_payload(app: App) -> dict[str, Any]:
+    body: dict[str, Any] = {"content_type": "json", "insecure_ssl": "0"}
     if app.webhook_url is not None:
-        shown["url"] = app.webhook_url
-    return shown | ({"secret": "********"} if app.secret is not None else {})
+        body["url"] = app.webhook_url
+    return body | ({"secret": "********"} if app.secret is not None else {})
 
 
 def _without(body: dict[str, Any], key: str) -> dict[str, Any]:

@@ -11,64 +11,67 @@ from sandbox.serializers import issues as issue_serializer
 from sandbox.services import comments
 from sandbox.state.models import Comment
 
-ON_ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}/comments"
-ALL = "/repos/{owner}/{repo}/issues/comments"
-ONE = ALL + "/{comment_id}"
+ISSUE_COMMENTS = "/repos/{owner}/{repo}/issues/{issue_number}/comments"
+COMMENTS = "/repos/{owner}/{repo}/issues/comments"
+COMMENT = COMMENTS + "/{comment_id}"
 
 
-@route("GET", ON_ISSUE, "issues/list-comments", permission=READ)
-async def list_on_issue(call: Call) -> Reply:
+@route("GET", ISSUE_COMMENTS, "issues/list-comments", permission=READ)
+async def list_issue_comments(call: Call) -> Reply:
     """The comments of an issue, oldest first."""
-    comment_list = _since(call, list(call.issue().comments))
-    return call.paginate(comment_list, lambda comment: issue_serializer.comment(call.hub, comment))
+    comment_list = _filter_since(call, list(call.issue().comments))
+    return call.paginate(comment_list, lambda issue_comments: issue_serializer.comment(call.hub, issue_comments))
 
 
-@route("POST", ON_ISSUE, "issues/create-comment", permission=WRITE, role="read", content=True)
-async def create(call: Call) -> Reply:
+@route("POST", ISSUE_COMMENTS, "issues/create-comment", permission=WRITE, role="read", content=True)
+async def create_comment(call: Call) -> Reply:
     """Create a comment."""
     text = call.required("body", str)
-    made = comments.create(call.hub, call.issue(), call.actor, text, via_app=call.via_app)
-    body = issue_serializer.comment(call.hub, made)
+    comment = comments.create(call.hub, call.issue(), call.actor, text, via_app=call.via_app)
+    body = issue_serializer.comment(call.hub, comment)
     return Reply(201, body, {"Location": body["url"]})
 
 
-@route("GET", ALL, "issues/list-comments-for-repo", permission=READ)
-async def list_all(call: Call) -> Reply:
+@route("GET", COMMENTS, "issues/list-comments-for-repo", permission=READ)
+async def list_comments(call: Call) -> Reply:
     """All comments of the repository, by id or by time."""
-    comment_list = _since(call, list(call.repository.comments()))
-    by_update = call.query.get("sort") == "updated"
+    comment_list = _filter_since(call, list(call.repository.comments()))
+    is_sorted_by_update = call.query.get("sort") == "updated"
     comment_list.sort(
-        key=lambda comment: ((comment.updated_at if by_update else comment.created_at), comment.id),
+        key=lambda all_comments: (
+            (all_comments.updated_at if is_sorted_by_update else all_comments.created_at),
+            all_comments.id,
+        ),
         reverse=call.query.get("direction") == "desc",
     )
-    return call.paginate(comment_list, lambda comment: issue_serializer.comment(call.hub, comment))
+    return call.paginate(comment_list, lambda all_comments: issue_serializer.comment(call.hub, all_comments))
 
 
-@route("GET", ONE, "issues/get-comment", permission=READ)
-async def get(call: Call) -> Reply:
+@route("GET", COMMENT, "issues/get-comment", permission=READ)
+async def get_comment(call: Call) -> Reply:
     """One comment."""
-    return Reply(200, issue_serializer.comment(call.hub, find(call)))
+    return Reply(200, issue_serializer.comment(call.hub, find_comment(call)))
 
 
-@route("PATCH", ONE, "issues/update-comment", permission=WRITE, role="read")
-async def update(call: Call) -> Reply:
+@route("PATCH", COMMENT, "issues/update-comment", permission=WRITE, role="read")
+async def update_comment(call: Call) -> Reply:
     """Edit a comment: the sender's own, or any with write access."""
-    comment = find(call)
-    _may_change(call, comment)
+    comment = find_comment(call)
+    _check_can_edit(call, comment)
     comments.edit(call.hub, comment, call.actor, call.required("body", str))
     return Reply(200, issue_serializer.comment(call.hub, comment))
 
 
-@route("DELETE", ONE, "issues/delete-comment", permission=WRITE, role="read")
-async def delete(call: Call) -> Reply:
+@route("DELETE", COMMENT, "issues/delete-comment", permission=WRITE, role="read")
+async def delete_comment(call: Call) -> Reply:
     """Delete a comment: the sender's own, or any with write access."""
-    comment = find(call)
-    _may_change(call, comment)
+    comment = find_comment(call)
+    _check_can_edit(call, comment)
     comments.delete(call.hub, comment, call.actor)
     return Reply(204)
 
 
-def find(call: Call) -> Comment:
+def find_comment(call: Call) -> Comment:
     """The comment that the path names. Raises ApiError 404."""
     comment = comments.find(call.repository, call.number("comment_id"))
     if comment is None:
@@ -76,17 +79,17 @@ def find(call: Call) -> Comment:
     return comment
 
 
-def _may_change(call: Call, comment: Comment) -> None:
+def _check_can_edit(call: Call, comment: Comment) -> None:
     if call.credential.kind == "user" and not comments.can_edit(comment, call.actor):
         raise ApiError(403, "Must have admin rights to Repository.")
 
 
-def _since(call: Call, comment_list: list[Comment]) -> list[Comment]:
+def _filter_since(call: Call, comment_list: list[Comment]) -> list[Comment]:
     text = call.query.get("since")
     if text is None:
         return comment_list
     try:
         since = datetime.fromisoformat(text)
-        return [comment for comment in comment_list if comment.updated_at >= since]
+        return [candidates for candidates in comment_list if candidates.updated_at >= since]
     except (ValueError, TypeError) as error:
         raise invalid("IssueComment", "since") from error

@@ -14,7 +14,7 @@ from sandbox.serializers import issues as issue_serializer
 REPO = "/repos/{owner}/{repo}"
 
 
-async def resolved(call: Call, revision: str) -> str:
+async def resolve_commit(call: Call, revision: str) -> str:
     """The commit of a branch, tag or SHA. Raises ApiError 422 as GitHub does for unknown ones."""
     sha = await call.repository.git.resolve(revision)
     if sha is None:
@@ -30,36 +30,36 @@ async def list_commits(call: Call) -> Reply:
         if call.query.get("sha"):
             raise not_found()
         raise ApiError(409, "Git Repository is empty.")
-    limits = [f"--{name}={call.query[name]}" for name in ("since", "until", "author") if name in call.query]
+    options = [f"--{name}={call.query[name]}" for name in ("since", "until", "author") if name in call.query]
     paths = [call.query["path"]] if call.query.get("path") else []
-    commits = await call.repository.git.commits(*limits, sha, paths=paths)
-    return call.paginate(commits, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+    matching = await call.repository.git.commits(*options, sha, paths=paths)
+    return call.paginate(matching, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
 
 
 @route("GET", f"{REPO}/commits/{{ref:.+}}", "repos/get-commit", permission="contents:read")
 async def get_commit(call: Call) -> Reply:
     """One commit with its files."""
     git = call.repository.git
-    commit = await git.commit(await resolved(call, call.params["ref"]))
+    commit = await git.commit(await resolve_commit(call, call.params["ref"]))
     if "application/vnd.github.sha" in call.headers.get("Accept", ""):
         return Reply(200, commit.sha)
     files = await git.changes(commit.parents[0] if commit.parents else EMPTY_TREE, commit.sha)
     return Reply(200, code_serializer.commit(call.hub, call.repository, commit, files))
 
 
-async def _compared(call: Call, base: str, head: str) -> Reply:
+async def _compare_commits(call: Call, base: str, head: str) -> Reply:
     hub, repository, git = call.hub, call.repository, call.repository.git
-    own = f"{repository.owner.login}:"
-    ours = await git.resolve(base.removeprefix(own))
-    theirs = await git.resolve(head.removeprefix(own))
+    owner_prefix = f"{repository.owner.login}:"
+    ours = await git.resolve(base.removeprefix(owner_prefix))
+    theirs = await git.resolve(head.removeprefix(owner_prefix))
     if ours is None or theirs is None:
         raise not_found()
-    start = await git.merge_base(ours, theirs)
-    if start is None:
+    merge_base = await git.merge_base(ours, theirs)
+    if merge_base is None:
         raise ApiError(404, f"No common ancestor between {base} and {head}.")
-    ahead, behind = len(await git.between(ours, theirs)), len(await git.between(theirs, ours))
+    ahead, behind = len(await git.commits_between(ours, theirs)), len(await git.commits_between(theirs, ours))
     commits = list(reversed(await git.commits(f"{ours}..{theirs}")))
-    files = await git.changes(start, theirs)
+    files = await git.changes(merge_base, theirs)
     states = {
         (False, False): "identical",
         (True, False): "ahead",
@@ -67,24 +67,24 @@ async def _compared(call: Call, base: str, head: str) -> Reply:
         (True, True): "diverged",
     }
     name = f"{quote(base, safe=':')}...{quote(head, safe=':')}"
-    page = f"{code_serializer.html(hub, repository)}/compare/{name}"
-    listed = call.paginate(commits, lambda commit: code_serializer.commit(hub, repository, commit))
-    shown: dict[str, Any] = {
+    html_url = f"{code_serializer.repository_html_url(hub, repository)}/compare/{name}"
+    commit_page = call.paginate(commits, lambda commit: code_serializer.commit(hub, repository, commit))
+    body: dict[str, Any] = {
         "url": f"{issue_serializer.repository_url(hub, repository)}/compare/{name}",
-        "html_url": page,
-        "permalink_url": f"{code_serializer.html(hub, repository)}/compare/{ours}...{theirs}",
-        "diff_url": f"{page}.diff",
-        "patch_url": f"{page}.patch",
+        "html_url": html_url,
+        "permalink_url": f"{code_serializer.repository_html_url(hub, repository)}/compare/{ours}...{theirs}",
+        "diff_url": f"{html_url}.diff",
+        "patch_url": f"{html_url}.patch",
         "base_commit": code_serializer.commit(hub, repository, await git.commit(ours)),
-        "merge_base_commit": code_serializer.commit(hub, repository, await git.commit(start)),
+        "merge_base_commit": code_serializer.commit(hub, repository, await git.commit(merge_base)),
         "status": states[ahead > 0, behind > 0],
         "ahead_by": ahead,
         "behind_by": behind,
         "total_commits": ahead,
-        "commits": listed.body,
-        "files": [code_serializer.file(hub, repository, change, theirs) for change in files],
+        "commits": commit_page.body,
+        "files": [code_serializer.diff_file(hub, repository, change, theirs) for change in files],
     }
-    return Reply(200, shown, listed.headers)
+    return Reply(200, body, commit_page.headers)
 
 
 @route(
@@ -93,17 +93,17 @@ async def _compared(call: Call, base: str, head: str) -> Reply:
     "repos/compare-commits-with-basehead",
     permission="contents:read",
 )
-async def compare(call: Call) -> Reply:
+async def compare_commits(call: Call) -> Reply:
     """The commits and files that `head` has and `base` does not, from the merge base."""
     base, dots, head = call.params["basehead"].partition("...")
     if not dots:
         raise not_found()
-    return await _compared(call, base, head)
+    return await _compare_commits(call, base, head)
 
 
-def _branch(call: Call, name: str) -> dict[str, Any]:
+def _branch_payload(call: Call, name: str) -> dict[str, Any]:
     repository = call.repository
-    at = issue_serializer.repository_url(call.hub, repository)
+    api_url = issue_serializer.repository_url(call.hub, repository)
     rules = (repository.required_checks.get(name), repository.required_approvals.get(name))
     protected = any(rules) or name in repository.strict_branches
     return {
@@ -119,7 +119,7 @@ def _branch(call: Call, name: str) -> dict[str, Any]:
                 ],
             },
         },
-        "protection_url": f"{at}/branches/{quote(name, safe='')}/protection",
+        "protection_url": f"{api_url}/branches/{quote(name, safe='')}/protection",
     }
 
 
@@ -127,12 +127,12 @@ def _branch(call: Call, name: str) -> dict[str, Any]:
 async def list_branches(call: Call) -> Reply:
     """The branches of the repository."""
     heads = await call.repository.git.refs("refs/heads/")
-    at = issue_serializer.repository_url(call.hub, call.repository)
+    api_url = issue_serializer.repository_url(call.hub, call.repository)
     return call.paginate(
         [(name.removeprefix("refs/heads/"), sha) for name, sha in heads.items()],
         lambda pair: {
-            **_branch(call, pair[0]),
-            "commit": {"sha": pair[1], "url": f"{at}/commits/{pair[1]}"},
+            **_branch_payload(call, pair[0]),
+            "commit": {"sha": pair[1], "url": f"{api_url}/commits/{pair[1]}"},
         },
     )
 
@@ -144,8 +144,8 @@ async def get_branch(call: Call) -> Reply:
     sha = call.repository.git.ref(f"refs/heads/{name}")
     if sha is None:
         raise ApiError(404, "Branch not found")
-    at = issue_serializer.repository_url(call.hub, call.repository)
-    page = f"{code_serializer.html(call.hub, call.repository)}/tree/{quote(name)}"
+    api_url = issue_serializer.repository_url(call.hub, call.repository)
+    html_url = f"{code_serializer.repository_html_url(call.hub, call.repository)}/tree/{quote(name)}"
     commit = code_serializer.commit(call.hub, call.repository, await call.repository.git.commit(sha))
-    links = {"self": f"{at}/branches/{quote(name, safe='')}", "html": page}
-    return Reply(200, {**_branch(call, name), "commit": commit, "_links": links})
+    links = {"self": f"{api_url}/branches/{quote(name, safe='')}", "html": html_url}
+    return Reply(200, {**_branch_payload(call, name), "commit": commit, "_links": links})

@@ -8,26 +8,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.errors import ApiError, invalid_request, not_found
-from sandbox.git.command import GitError
-from sandbox.git.objects import ZERO, Identity
+from sandbox.git.command import GitCommandError
+from sandbox.git.objects import ZERO, GitIdentity
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import pulls
-from sandbox.services.pushes import after_push
+from sandbox.services.pushes import process_push
 from sandbox.state.ids import node_id
 
 GIT = "/repos/{owner}/{repo}/git"
 READ, WRITE = "contents:read", "contents:write"
 
 
-def _ref(call: Call, name: str, sha: str) -> dict[str, Any]:
-    at = issue_serializer.repository_url(call.hub, call.repository)
+def _ref_payload(call: Call, name: str, sha: str) -> dict[str, Any]:
+    api_url = issue_serializer.repository_url(call.hub, call.repository)
     return {
         "ref": name,
         "node_id": node_id("REF", int(sha[:10], 16)),
-        "url": f"{at}/git/{name}",
-        "object": {"sha": sha, "type": "commit", "url": f"{at}/git/commits/{sha}"},
+        "url": f"{api_url}/git/{name}",
+        "object": {"sha": sha, "type": "commit", "url": f"{api_url}/git/commits/{sha}"},
     }
 
 
@@ -38,25 +38,25 @@ async def get_ref(call: Call) -> Reply:
     sha = call.repository.git.ref(name)
     if sha is None:
         raise not_found()
-    return Reply(200, _ref(call, name, sha))
+    return Reply(200, _ref_payload(call, name, sha))
 
 
 @route("GET", f"{GIT}/matching-refs/{{ref:.+}}", "git/list-matching-refs", permission=READ)
-async def matching_refs(call: Call) -> Reply:
+async def list_matching_refs(call: Call) -> Reply:
     """The refs whose names start with the given text."""
     prefix = f"refs/{call.params['ref']}"
     matching_refs = [pair for pair in (await call.repository.git.refs()).items() if pair[0].startswith(prefix)]
-    return call.paginate(matching_refs, lambda pair: _ref(call, *pair))
+    return call.paginate(matching_refs, lambda pair: _ref_payload(call, *pair))
 
 
-async def _commit_sha(call: Call) -> str:
+async def _required_commit_sha(call: Call) -> str:
     sha = call.required("sha", str)
     if len(sha) != 40 or await call.repository.git.resolve(sha) is None:
         raise ApiError(422, "Object does not exist")
     return sha
 
 
-def _writable(name: str) -> None:
+def _check_writable(name: str) -> None:
     if not name.startswith(("refs/heads/", "refs/tags/")):
         raise ApiError(422, "Reference name must start with 'refs/heads/' or 'refs/tags/'.")
 
@@ -64,26 +64,26 @@ def _writable(name: str) -> None:
 @route("POST", f"{GIT}/refs", "git/create-ref", permission=WRITE)
 async def create_ref(call: Call) -> Reply:
     """Create a branch or tag."""
-    name, sha = call.required("ref", str), await _commit_sha(call)
-    _writable(name)
+    name, sha = call.required("ref", str), await _required_commit_sha(call)
+    _check_writable(name)
     git = call.repository.git
     async with git.lock:
         if git.ref(name) is not None:
             raise ApiError(422, "Reference already exists")
         try:
             change = await git.update_ref(name, sha, ZERO)
-        except GitError as error:
+        except GitCommandError as error:
             raise ApiError(422, f"{name} is not a valid ref name.") from error
-    await after_push(call.hub, call.repository, [change], call.actor)
-    shown = _ref(call, name, sha)
-    return Reply(201, shown, {"Location": shown["url"]})
+    await process_push(call.hub, call.repository, [change], call.actor)
+    body = _ref_payload(call, name, sha)
+    return Reply(201, body, {"Location": body["url"]})
 
 
 @route("PATCH", f"{GIT}/refs/{{ref:.+}}", "git/update-ref", permission=WRITE)
 async def update_ref(call: Call) -> Reply:
     """Move a branch or tag; only forward unless `force`."""
-    name, sha = f"refs/{call.params['ref']}", await _commit_sha(call)
-    _writable(name)
+    name, sha = f"refs/{call.params['ref']}", await _required_commit_sha(call)
+    _check_writable(name)
     git = call.repository.git
     async with git.lock:
         before = git.ref(name)
@@ -92,22 +92,22 @@ async def update_ref(call: Call) -> Reply:
         if not call.field("force", bool) and not await git.is_ancestor(before, sha):
             raise ApiError(422, "Update is not a fast forward")
         change = await git.update_ref(name, sha, before)
-    await after_push(call.hub, call.repository, [change], call.actor)
-    return Reply(200, _ref(call, name, sha))
+    await process_push(call.hub, call.repository, [change], call.actor)
+    return Reply(200, _ref_payload(call, name, sha))
 
 
 @route("DELETE", f"{GIT}/refs/{{ref:.+}}", "git/delete-ref", permission=WRITE)
 async def delete_ref(call: Call) -> Reply:
     """Delete a branch or tag."""
     name = f"refs/{call.params['ref']}"
-    _writable(name)
+    _check_writable(name)
     git = call.repository.git
     async with git.lock:
         before = git.ref(name)
         if before is None:
             raise ApiError(422, "Reference does not exist")
         change = await git.update_ref(name, ZERO, before)
-    await after_push(call.hub, call.repository, [change], call.actor)
+    await process_push(call.hub, call.repository, [change], call.actor)
     return Reply(204)
 
 
@@ -120,13 +120,13 @@ async def get_blob(call: Call) -> Reply:
         raise not_found()
     url = f"{issue_serializer.repository_url(call.hub, call.repository)}/git/blobs/{sha}"
     content = base64.encodebytes(data).decode()
-    shown: dict[str, Any] = {
+    body: dict[str, Any] = {
         "sha": sha,
         "node_id": node_id("B", int(sha[:10], 16)),
         "size": len(data),
         "url": url,
     }
-    return Reply(200, shown | {"content": content, "encoding": "base64"})
+    return Reply(200, body | {"content": content, "encoding": "base64"})
 
 
 @route("POST", f"{GIT}/blobs", "git/create-blob", permission=WRITE)
@@ -142,15 +142,15 @@ async def create_blob(call: Call) -> Reply:
     return Reply(201, {"sha": sha, "url": url}, {"Location": url})
 
 
-async def _tree(call: Call, sha: str, status: int, *, recursive: bool) -> Reply:
-    at = issue_serializer.repository_url(call.hub, call.repository)
+async def _tree_reply(call: Call, sha: str, status: int, *, recursive: bool) -> Reply:
+    api_url = issue_serializer.repository_url(call.hub, call.repository)
     entries = []
     for mode, kind, entry_sha, size, path in await call.repository.git.tree(sha, recursive=recursive):
         entry: dict[str, Any] = {"path": path, "mode": mode, "type": kind, "sha": entry_sha}
-        entry["url"] = f"{at}/git/{'trees' if kind == 'tree' else 'blobs'}/{entry_sha}"
+        entry["url"] = f"{api_url}/git/{'trees' if kind == 'tree' else 'blobs'}/{entry_sha}"
         entries.append(entry if size is None else {**entry, "size": size})
-    shown: dict[str, Any] = {"sha": sha, "url": f"{at}/git/trees/{sha}", "tree": entries, "truncated": False}
-    return Reply(status, shown, {"Location": str(shown["url"])} if status == 201 else {})
+    body: dict[str, Any] = {"sha": sha, "url": f"{api_url}/git/trees/{sha}", "tree": entries, "truncated": False}
+    return Reply(status, body, {"Location": str(body["url"])} if status == 201 else {})
 
 
 @route("GET", f"{GIT}/trees/{{tree_sha:.+}}", "git/get-tree", permission=READ)
@@ -161,7 +161,7 @@ async def get_tree(call: Call) -> Reply:
     sha = (await git.commit(commit)).tree if commit else name
     if await git.object(sha, "tree") is None:
         raise not_found()
-    return await _tree(call, sha, 200, recursive="recursive" in call.query)
+    return await _tree_reply(call, sha, 200, recursive="recursive" in call.query)
 
 
 @route("POST", f"{GIT}/trees", "git/create-tree", permission=WRITE)
@@ -169,18 +169,18 @@ async def create_tree(call: Call) -> Reply:
     """Create a tree from another one and a list of changes."""
     entries: list[Any] = call.required("tree", list)
     lines = []
-    for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+    for item in entries:
+        if not isinstance(item, dict) or not isinstance(item.get("path"), str):
             raise invalid_request("Every entry of the tree needs a path.")
-        mode, sha = str(entry.get("mode") or "100644"), entry.get("sha")
-        if isinstance(entry.get("content"), str):
-            sha = await call.repository.git.write_blob(entry["content"].encode())
-        lines.append((mode, sha, entry["path"]))
+        mode, sha = str(item.get("mode") or "100644"), item.get("sha")
+        if isinstance(item.get("content"), str):
+            sha = await call.repository.git.write_blob(item["content"].encode())
+        lines.append((mode, sha, item["path"]))
     try:
-        made = await call.repository.git.write_tree(call.text("base_tree"), lines)
-    except GitError as error:
+        tree_sha = await call.repository.git.write_tree(call.text("base_tree"), lines)
+    except GitCommandError as error:
         raise ApiError(422, f"GitRPC::BadObjectState: {error.stderr.strip()}") from error
-    return await _tree(call, made, 201, recursive=False)
+    return await _tree_reply(call, tree_sha, 201, recursive=False)
 
 
 @route("GET", f"{GIT}/commits/{{commit_sha}}", "git/get-commit", permission=READ)
@@ -192,7 +192,7 @@ async def get_commit(call: Call) -> Reply:
     return Reply(200, code_serializer.git_commit(call.hub, call.repository, await call.repository.git.commit(sha)))
 
 
-def _person(call: Call, name: str) -> tuple[Identity, datetime] | None:
+def _parse_signature(call: Call, name: str) -> tuple[GitIdentity, datetime] | None:
     fields: dict[str, Any] | None = call.field(name, dict)
     if fields is None:
         return None
@@ -200,7 +200,7 @@ def _person(call: Call, name: str) -> tuple[Identity, datetime] | None:
         when = datetime.fromisoformat(fields["date"]).astimezone(UTC) if fields.get("date") else call.hub.now()
     except (TypeError, ValueError) as error:
         raise invalid_request(f"{fields['date']!r} is not a time such as 2026-03-02T09:00:00Z.") from error
-    return Identity(str(fields.get("name") or ""), str(fields.get("email") or "")), when
+    return GitIdentity(str(fields.get("name") or ""), str(fields.get("email") or "")), when
 
 
 @route("POST", f"{GIT}/commits", "git/create-commit", permission=WRITE)
@@ -208,8 +208,8 @@ async def create_commit(call: Call) -> Reply:
     """Write a commit object; no branch moves."""
     git = call.repository.git
     parents: list[str] = call.field("parents", list) or []
-    author = _person(call, "author") or (pulls.identity(call.actor), call.hub.now())
-    committer = _person(call, "committer") or author
+    author = _parse_signature(call, "author") or (pulls.identity(call.actor), call.hub.now())
+    committer = _parse_signature(call, "committer") or author
     try:
         sha = await git.commit_tree(
             call.required("tree", str),
@@ -220,7 +220,7 @@ async def create_commit(call: Call) -> Reply:
             committer=committer[0],
             when=committer[1],
         )
-    except GitError as error:
+    except GitCommandError as error:
         raise ApiError(422, "Tree SHA does not exist or a parent is not a commit") from error
-    shown = code_serializer.git_commit(call.hub, call.repository, await git.commit(sha))
-    return Reply(201, shown, {"Location": shown["url"]})
+    body = code_serializer.git_commit(call.hub, call.repository, await git.commit(sha))
+    return Reply(201, body, {"Location": body["url"]})

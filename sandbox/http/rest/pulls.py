@@ -11,7 +11,7 @@ from sandbox.serializers import pulls as pull_serializer
 from sandbox.services import merges, pulls
 from sandbox.state.models import PullRequest, role_at_least
 
-ONE = "/repos/{owner}/{repo}/pulls/{pull_number}"
+PULL = "/repos/{owner}/{repo}/pulls/{pull_number}"
 READ, WRITE = "pull_requests:read", "pull_requests:write"
 
 
@@ -38,7 +38,7 @@ async def list_pulls(call: Call) -> Reply:
 
 
 @route("POST", "/repos/{owner}/{repo}/pulls", "pulls/create", permission=WRITE, role="read", content=True)
-async def create(call: Call) -> Reply:
+async def create_pull(call: Call) -> Reply:
     """Open a pull request."""
     pull = await pulls.open_pull(
         call.hub,
@@ -51,27 +51,27 @@ async def create(call: Call) -> Reply:
         draft=bool(call.field("draft", bool, default=False)),
         via_app=call.via_app,
     )
-    shown = pull_serializer.pull_request(call.hub, pull)
-    return Reply(201, shown, {"Location": shown["url"]})
+    body = pull_serializer.pull_request(call.hub, pull)
+    return Reply(201, body, {"Location": body["url"]})
 
 
-@route("GET", ONE, "pulls/get", permission=READ)
-async def get(call: Call) -> Reply:
+@route("GET", PULL, "pulls/get", permission=READ)
+async def get_pull(call: Call) -> Reply:
     """One pull request; reading it starts the computation of its mergeability, as on GitHub."""
     pull = call.pull()
     if pull.state == "open" and pull.mergeable is None:
-        shown = pull_serializer.pull_request(call.hub, pull)
+        body = pull_serializer.pull_request(call.hub, pull)
         pulls.schedule_mergeability_check(call.hub, pull)
-        return Reply(200, shown)
+        return Reply(200, body)
     pulls.refresh_state(pull)
     return Reply(200, pull_serializer.pull_request(call.hub, pull))
 
 
-@route("PATCH", ONE, "pulls/update", permission=WRITE, role="read")
-async def update(call: Call) -> Reply:
+@route("PATCH", PULL, "pulls/update", permission=WRITE, role="read")
+async def update_pull(call: Call) -> Reply:
     """Change title, text, base or state."""
     pull = call.pull()
-    _own_or_write(call, pull)
+    _check_author_or_write(call, pull)
     body = call.text("body")
     if body is None and call.has_field("body"):
         body = ""
@@ -86,37 +86,39 @@ async def update(call: Call) -> Reply:
     return Reply(200, pull_serializer.pull_request(call.hub, pull))
 
 
-def _own_or_write(call: Call, pull: PullRequest) -> None:
-    stranger = call.credential.kind == "user" and pull.user is not call.actor
-    if stranger and not role_at_least(call.repository.role_of(call.actor), "write"):
+def _check_author_or_write(call: Call, pull: PullRequest) -> None:
+    is_other_user = call.credential.kind == "user" and pull.user is not call.actor
+    if is_other_user and not role_at_least(call.repository.role_of(call.actor), "write"):
         raise not_found()
 
 
-@route("GET", f"{ONE}/commits", "pulls/list-commits", permission=READ)
-async def commits(call: Call) -> Reply:
+@route("GET", f"{PULL}/commits", "pulls/list-commits", permission=READ)
+async def list_commits(call: Call) -> Reply:
     """Its commits, oldest first."""
-    commits = await pulls.list_commits(call.pull())
-    return call.paginate(commits, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+    pull_commits = await pulls.list_commits(call.pull())
+    return call.paginate(pull_commits, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
 
 
-@route("GET", f"{ONE}/files", "pulls/list-files", permission=READ)
-async def files(call: Call) -> Reply:
+@route("GET", f"{PULL}/files", "pulls/list-files", permission=READ)
+async def list_files(call: Call) -> Reply:
     """Its changed files with patches."""
     pull = call.pull()
     files = await pulls.list_files(pull)
-    return call.paginate(files, lambda change: code_serializer.file(call.hub, call.repository, change, pull.head_sha))
+    return call.paginate(
+        files, lambda change: code_serializer.diff_file(call.hub, call.repository, change, pull.head_sha)
+    )
 
 
-@route("GET", f"{ONE}/merge", "pulls/check-if-merged", permission=READ)
-async def is_merged(call: Call) -> Reply:
+@route("GET", f"{PULL}/merge", "pulls/check-if-merged", permission=READ)
+async def check_merged(call: Call) -> Reply:
     """204 when merged, 404 when not."""
     if not call.pull().merged:
         raise not_found()
     return Reply(204)
 
 
-@route("PUT", f"{ONE}/merge", "pulls/merge", permission="contents:write")
-async def merge(call: Call) -> Reply:
+@route("PUT", f"{PULL}/merge", "pulls/merge", permission="contents:write")
+async def merge_pull(call: Call) -> Reply:
     """Merge it; with `sha` only when that is its head."""
     sha = await merges.merge_pull(
         call.hub,
@@ -130,7 +132,7 @@ async def merge(call: Call) -> Reply:
     return Reply(200, {"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
 
 
-@route("PUT", f"{ONE}/update-branch", "pulls/update-branch", permission=WRITE)
+@route("PUT", f"{PULL}/update-branch", "pulls/update-branch", permission=WRITE)
 async def update_branch(call: Call) -> Reply:
     """Merge the base into the head branch."""
     await merges.update_branch(call.hub, call.pull(), call.actor, expected_head=call.text("expected_head_sha"))
@@ -143,23 +145,23 @@ async def update_branch(call: Call) -> Reply:
     "repos/list-pull-requests-associated-with-commit",
     permission="pull_requests:read|contents:read",
 )
-async def of_commit(call: Call) -> Reply:
+async def list_commit_pulls(call: Call) -> Reply:
     """The pull requests that a commit belongs to: as head, as one of the commits, or as merge."""
     sha = await call.repository.git.resolve(call.params["commit_sha"])
     if sha is None:
         raise ApiError(422, f"No commit found for SHA: {call.params['commit_sha']}")
     matching_pulls = []
     for pull in call.repository.pulls():
-        mine = sha in (pull.head_sha, pull.merge_commit_sha if pull.merged else None)
-        if mine or any(commit.sha == sha for commit in await pulls.list_commits(pull)):
+        is_tip = sha in (pull.head_sha, pull.merge_commit_sha if pull.merged else None)
+        if is_tip or any(commit.sha == sha for commit in await pulls.list_commits(pull)):
             matching_pulls.append(pull)
     return call.paginate(matching_pulls, lambda pull: pull_serializer.simple_pull(call.hub, pull))
 
 
 @route("POST", "/repos/{owner}/{repo}/merges", "repos/merge", permission="contents:write")
-async def merge_branch(call: Call) -> Reply:
+async def merge_branches(call: Call) -> Reply:
     """Merge a branch into another; 204 when there is nothing to merge."""
-    made = await merges.merge_branches(
+    merge_sha = await merges.merge_branches(
         call.hub,
         call.repository,
         call.actor,
@@ -167,16 +169,16 @@ async def merge_branch(call: Call) -> Reply:
         head=call.required("head", str),
         message=call.text("commit_message"),
     )
-    if made is None:
+    if merge_sha is None:
         return Reply(204)
     git = call.repository.git
-    commit = await git.commit(made)
-    changed = await git.changes(commit.parents[0] if commit.parents else ZERO, made)
-    return Reply(201, code_serializer.commit(call.hub, call.repository, commit, changed))
+    commit = await git.commit(merge_sha)
+    changes = await git.changes(commit.parents[0] if commit.parents else ZERO, merge_sha)
+    return Reply(201, code_serializer.commit(call.hub, call.repository, commit, changes))
 
 
-@route("GET", f"{ONE}/requested_reviewers", "pulls/list-requested-reviewers", permission=READ)
-async def requested_reviewers(call: Call) -> Reply:
+@route("GET", f"{PULL}/requested_reviewers", "pulls/list-requested-reviewers", permission=READ)
+async def list_requested_reviewers(call: Call) -> Reply:
     """The requested reviewers."""
     users = [issue_serializer.user(call.hub, user) for user in call.pull().requested_reviewers]
     return Reply(200, {"users": users, "teams": []})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.errors import ApiError, invalid_request, not_found
-from sandbox.http.rest.reactions import added, listed, taken
+from sandbox.http.rest.reactions import add_reaction, reaction_page, remove_reaction
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import pulls as pull_serializer
 from sandbox.services import reviews
@@ -17,22 +17,26 @@ COMMENT = "/repos/{owner}/{repo}/pulls/comments/{comment_id}"
 READ, WRITE = "pull_requests:read", "pull_requests:write"
 
 
-def _review(call: Call) -> Review:
-    number = call.number("review_id")
+def _find_review(call: Call) -> Review:
+    review_id = call.number("review_id")
     for review in call.pull().reviews:
-        if review.id == number and (review.state != "PENDING" or review.user is call.credential.user):
+        if review.id == review_id and (review.state != "PENDING" or review.user is call.credential.user):
             return review
     raise not_found()
 
 
-def _shown(call: Call, review: Review) -> Reply:
+def _review_reply(call: Call, review: Review) -> Reply:
     return Reply(200, pull_serializer.review(call.hub, review))
 
 
 @route("GET", f"{PULL}/reviews", "pulls/list-reviews", permission=READ)
 async def list_reviews(call: Call) -> Reply:
     """Submitted reviews, oldest first, and the sender's pending review."""
-    review_list = [r for r in call.pull().reviews if r.state != "PENDING" or r.user is call.credential.user]
+    review_list = [
+        candidate
+        for candidate in call.pull().reviews
+        if candidate.state != "PENDING" or candidate.user is call.credential.user
+    ]
     return call.paginate(review_list, lambda review: pull_serializer.review(call.hub, review))
 
 
@@ -49,91 +53,91 @@ async def create_review(call: Call) -> Reply:
         commit_id=call.text("commit_id"),
         comments=comments,
     )
-    return _shown(call, review)
+    return _review_reply(call, review)
 
 
 @route("GET", REVIEW, "pulls/get-review", permission=READ)
 async def get_review(call: Call) -> Reply:
     """One review."""
-    return _shown(call, _review(call))
+    return _review_reply(call, _find_review(call))
 
 
 @route("PUT", REVIEW, "pulls/update-review", permission=WRITE, role="read")
 async def update_review(call: Call) -> Reply:
     """Edit the sender's review."""
-    review = _review(call)
+    review = _find_review(call)
     if review.user is not call.actor:
         raise not_found()
     review.body = call.required("body", str)
-    return _shown(call, review)
+    return _review_reply(call, review)
 
 
 @route("DELETE", REVIEW, "pulls/delete-pending-review", permission=WRITE, role="read")
 async def delete_review(call: Call) -> Reply:
     """Delete a pending review."""
-    review = _review(call)
+    review = _find_review(call)
     if review.state != "PENDING":
         raise ApiError(422, "Can not delete a non-pending pull request review")
     review.pull.reviews.remove(review)
-    return _shown(call, review)
+    return _review_reply(call, review)
 
 
 @route("POST", f"{REVIEW}/events", "pulls/submit-review", permission=WRITE, role="read", content=True)
 async def submit_review(call: Call) -> Reply:
     """Submit a pending review."""
-    review, event = _review(call), call.required("event", str)
+    review, event = _find_review(call), call.required("event", str)
     if event not in reviews.STATES or review.state != "PENDING":
         raise ApiError(422, "Can not submit this review with that event")
     reviews.submit(call.hub, review, call.actor, event, call.text("body") or "")
-    return _shown(call, review)
+    return _review_reply(call, review)
 
 
 @route("PUT", f"{REVIEW}/dismissals", "pulls/dismiss-review", permission=WRITE, role="write")
 async def dismiss_review(call: Call) -> Reply:
     """Dismiss a review."""
-    review = _review(call)
+    review = _find_review(call)
     reviews.dismiss(call.hub, review, call.actor, call.required("message", str))
-    return _shown(call, review)
+    return _review_reply(call, review)
 
 
-def _reviewers(call: Call) -> list[User]:
+def _find_reviewers(call: Call) -> list[User]:
     logins: list[str] = call.field("reviewers", list) or []
     people = [call.hub.users.get(str(login).lower()) for login in logins]
     if None in people:
         raise ApiError(422, "Could not resolve to a node with the login of one of the reviewers.")
-    return [user for user in people if user is not None]
+    return [users for users in people if users is not None]
 
 
 @route("POST", f"{PULL}/requested_reviewers", "pulls/request-reviewers", permission=WRITE)
 async def request_reviewers(call: Call) -> Reply:
     """Request reviews."""
     pull = call.pull()
-    reviews.request_reviewers(call.hub, pull, call.actor, _reviewers(call))
+    reviews.request_reviewers(call.hub, pull, call.actor, _find_reviewers(call))
     return Reply(201, pull_serializer.simple_pull(call.hub, pull))
 
 
 @route("DELETE", f"{PULL}/requested_reviewers", "pulls/remove-requested-reviewers", permission=WRITE)
-async def unrequest_reviewers(call: Call) -> Reply:
+async def remove_reviewers(call: Call) -> Reply:
     """Remove requested reviewers."""
     pull = call.pull()
-    reviews.remove_reviewers(call.hub, pull, call.actor, _reviewers(call))
+    reviews.remove_reviewers(call.hub, pull, call.actor, _find_reviewers(call))
     return Reply(200, pull_serializer.simple_pull(call.hub, pull))
 
 
 # Comments on lines
 
 
-def _comment(call: Call) -> ReviewComment:
-    number = call.number("comment_id")
+def _find_comment(call: Call) -> ReviewComment:
+    comment_id = call.number("comment_id")
     for pull in call.repository.pulls():
         for comment in pull.review_comments:
-            if comment.id == number:
+            if comment.id == comment_id:
                 return comment
     raise not_found()
 
 
-def _own_comment(call: Call) -> ReviewComment:
-    comment = _comment(call)
+def _find_editable_comment(call: Call) -> ReviewComment:
+    comment = _find_comment(call)
     if comment.user is not call.actor and (
         call.credential.kind == "user" and not role_at_least(call.repository.role_of(call.actor), "write")
     ):
@@ -175,16 +179,16 @@ async def create_comment(call: Call) -> Reply:
     role="read",
     content=True,
 )
-async def reply(call: Call) -> Reply:
+async def create_reply(call: Call) -> Reply:
     """Answer a comment on a line."""
-    above = _comment(call)
+    parent = _find_comment(call)
     fields = {
         "body": call.required("body", str),
-        "path": above.path,
-        "line": above.line,
-        "side": above.side,
-        "commit_id": above.commit_id,
-        "in_reply_to": above.in_reply_to or above.id,
+        "path": parent.path,
+        "line": parent.line,
+        "side": parent.side,
+        "commit_id": parent.commit_id,
+        "in_reply_to": parent.in_reply_to or parent.id,
     }
     comment = reviews.add_comment(call.hub, call.pull(), call.actor, fields)
     reviews.emit_comment(call.hub, comment, "created", call.actor)
@@ -194,23 +198,23 @@ async def reply(call: Call) -> Reply:
 @route("GET", COMMENT, "pulls/get-review-comment", permission=READ)
 async def get_comment(call: Call) -> Reply:
     """One comment on a line."""
-    return Reply(200, pull_serializer.review_comment(call.hub, _comment(call)))
+    return Reply(200, pull_serializer.review_comment(call.hub, _find_comment(call)))
 
 
 @route("PATCH", COMMENT, "pulls/update-review-comment", permission=WRITE, role="read")
 async def update_comment(call: Call) -> Reply:
     """Change a comment on a line."""
-    comment = _own_comment(call)
-    before, comment.body = comment.body, call.required("body", str)
+    comment = _find_editable_comment(call)
+    old_body, comment.body = comment.body, call.required("body", str)
     comment.updated_at = call.hub.now()
-    reviews.emit_comment(call.hub, comment, "edited", call.actor, changes={"body": {"from": before}})
+    reviews.emit_comment(call.hub, comment, "edited", call.actor, changes={"body": {"from": old_body}})
     return Reply(200, pull_serializer.review_comment(call.hub, comment))
 
 
 @route("DELETE", COMMENT, "pulls/delete-review-comment", permission=WRITE, role="read")
 async def delete_comment(call: Call) -> Reply:
     """Delete a comment on a line."""
-    comment = _own_comment(call)
+    comment = _find_editable_comment(call)
     comment.pull.review_comments.remove(comment)
     reviews.emit_comment(call.hub, comment, "deleted", call.actor)
     return Reply(204)
@@ -219,7 +223,7 @@ async def delete_comment(call: Call) -> Reply:
 @route("GET", f"{COMMENT}/reactions", "reactions/list-for-pull-request-review-comment", permission=READ)
 async def list_reactions(call: Call) -> Reply:
     """The reactions to a comment on a line."""
-    return listed(call, _comment(call).reactions)
+    return reaction_page(call, _find_comment(call).reactions)
 
 
 @route(
@@ -230,9 +234,9 @@ async def list_reactions(call: Call) -> Reply:
     role="read",
     content=True,
 )
-async def react(call: Call) -> Reply:
+async def create_reaction(call: Call) -> Reply:
     """React to a comment on a line."""
-    return added(call, _comment(call).reactions)
+    return add_reaction(call, _find_comment(call).reactions)
 
 
 @route(
@@ -242,6 +246,6 @@ async def react(call: Call) -> Reply:
     permission=WRITE,
     role="read",
 )
-async def take_reaction(call: Call) -> Reply:
+async def delete_reaction(call: Call) -> Reply:
     """Delete the sender's reaction."""
-    return taken(call, _comment(call).reactions)
+    return remove_reaction(call, _find_comment(call).reactions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.http.rest.checks import commit
+from sandbox.http.rest.checks import resolve_ref
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
 from sandbox.services import statuses
@@ -11,13 +11,13 @@ REPO = "/repos/{owner}/{repo}"
 
 
 @route("POST", REPO + "/statuses/{sha}", "repos/create-commit-status", permission="statuses:write")
-async def create(call: Call) -> Reply:
+async def create_status(call: Call) -> Reply:
     """Set a status on a commit."""
     status = statuses.create(
         call.hub,
         call.repository,
         call.actor,
-        await commit(call, call.params["sha"]),
+        await resolve_ref(call, call.params["sha"]),
         call.required("state", str),
         context=call.text("context") or "default",
         description=call.text("description"),
@@ -32,19 +32,19 @@ async def create(call: Call) -> Reply:
     "repos/list-commit-statuses-for-ref",
     permission="statuses:read",
 )
-async def list_for_ref(call: Call) -> Reply:
+async def list_statuses(call: Call) -> Reply:
     """Every status of a commit, newest first."""
-    sha = await commit(call, call.params["ref"])
+    sha = await resolve_ref(call, call.params["ref"])
     status_list = [status for status in reversed(call.repository.statuses) if status.sha == sha]
     return call.paginate(status_list, lambda status: issue_serializer.status(call.hub, status))
 
 
 @route("GET", REPO + "/commits/{ref:.+}/status", "repos/get-combined-status-for-ref", permission="statuses:read")
-async def combined(call: Call) -> Reply:
+async def get_combined_status(call: Call) -> Reply:
     """The newest status of each context, and the combined state."""
-    sha = await commit(call, call.params["ref"])
+    sha = await resolve_ref(call, call.params["ref"])
     latest = statuses.latest_statuses(call.repository, sha)
-    home = issue_serializer.repository_url(call.hub, call.repository)
+    api_url = issue_serializer.repository_url(call.hub, call.repository)
     repository = issue_serializer.repository(call.hub, call.repository)
     del repository["custom_properties"]
     simple = [
@@ -57,7 +57,7 @@ async def combined(call: Call) -> Reply:
         "sha": sha,
         "total_count": len(latest),
         "repository": repository,
-        "commit_url": f"{home}/commits/{sha}",
-        "url": f"{home}/commits/{sha}/status",
+        "commit_url": f"{api_url}/commits/{sha}",
+        "url": f"{api_url}/commits/{sha}/status",
     }
     return Reply(200, body)

@@ -12,7 +12,7 @@ from sandbox.state.models import Account, User
 
 
 @route("GET", "/user", "users/get-authenticated", permission="user")
-async def me(call: Call) -> Reply:
+async def get_authenticated_user(call: Call) -> Reply:
     """The authenticated user."""
     private = {
         "private_gists": 0,
@@ -22,20 +22,20 @@ async def me(call: Call) -> Reply:
         "collaborators": 0,
         "two_factor_authentication": True,
     }
-    return Reply(200, _whole(call, call.actor) | private)
+    return Reply(200, _full_user(call, call.actor) | private)
 
 
 @route("GET", "/users/{username}", "users/get-by-username")
-async def by_name(call: Call) -> Reply:
+async def get_user(call: Call) -> Reply:
     """A person, bot or organisation."""
     account = call.hub.account(call.params["username"])
     if account is None:
         raise not_found()
-    return Reply(200, _whole(call, account))
+    return Reply(200, _full_user(call, account))
 
 
 @route("GET", "/rate_limit", "rate-limit/get")
-async def rate_limit(call: Call) -> Reply:
+async def get_rate_limit(call: Call) -> Reply:
     """The remaining rate limits; this request is not counted."""
     now, sender = call.hub.now(), call.credential.rate_limit_key
     resources = {
@@ -45,7 +45,7 @@ async def rate_limit(call: Call) -> Reply:
 
 
 @route("GET", "/meta", "meta/get")
-async def meta(call: Call) -> Reply:
+async def get_meta(call: Call) -> Reply:
     """GitHub's metadata; here, that everything runs on this machine."""
     local = ["127.0.0.1/32"]
     body = {
@@ -59,7 +59,7 @@ async def meta(call: Call) -> Reply:
     return Reply(200, body)
 
 
-def _whole(call: Call, account: Account) -> dict[str, Any]:
+def _full_user(call: Call, account: Account) -> dict[str, Any]:
     person = account if isinstance(account, User) else None
     return issue_serializer.user(call.hub, account) | {
         "name": person.name if person else None,
