@@ -283,8 +283,8 @@ class Metrics:
         self.heartbeat_age.clear()
         for repository, lease in leases:
             if lease:
-                last_sign_at = datetime.fromisoformat(lease["last_sign_at"] or lease["since"])
-                self.heartbeat_age.labels(repository, lease["agent"]).set((now - last_sign_at).total_seconds())
+                last_activity_at = datetime.fromisoformat(lease["last_activity_at"] or lease["since"])
+                self.heartbeat_age.labels(repository, lease["agent"]).set((now - last_activity_at).total_seconds())
 
     def _set_rate_limits(self, budgets_by_credential: Mapping[str, RateLimitState], now: float) -> None:
         self.rate_limit_remaining.clear()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.git import Git, check_git_version
+from core.forecast.evaluation import EvaluatedForecast
 from core.forecast.model import MIN_LIKELY_WEIGHT
 from core.text_safety.sanitize import one_line
 from engine.forecast_backtest import BacktestResult, find_git_dir, run_backtest
@@ -97,8 +98,8 @@ def print_report(path: Path, result: BacktestResult, console: Console) -> None:
         console.print(f"{wide_count} branches that changed more than 50 files are not counted.", highlight=False)
 
 
-def _counts(branch: Any) -> tuple[str, str, str, str]:
-    return str(branch.foreseen), str(branch.right), str(branch.changed), str(branch.new)
+def _counts(branch: EvaluatedForecast) -> tuple[str, str, str, str]:
+    return str(branch.predicted), str(branch.correct), str(branch.changed), str(branch.created)
 
 
 def _format_percent(share: float | None) -> str:

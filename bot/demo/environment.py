@@ -86,7 +86,7 @@ async def open_environment(root: Path, scenario: Scenario) -> AsyncIterator[Envi
             if demo_agent.service is None:
                 hub.agents[name] = ScriptedAgent(demo_agent.script, think_seconds=think_seconds)
                 continue
-            agent = services.agent(demo_agent.service, demo_agent.script, key=KEY, think=think_seconds)
+            agent = services.agent(demo_agent.service, demo_agent.script, key=KEY, think_seconds=think_seconds)
             if demo_agent.crashes:
                 agent.script = CrashesOnce(agent)
             if demo_agent.has_no_credit:

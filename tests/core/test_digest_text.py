@@ -50,7 +50,9 @@ def failed(number: int, **changes: object) -> Task:
 
 
 def agent(name: str, active_tasks: int = 0, unavailable_reason: str | None = None) -> Agent:
-    return Agent(name, frozenset({"python"}), frozenset(), 2, frozenset({"implement"}), active_tasks, 0, unavailable_reason)
+    return Agent(
+        name, frozenset({"python"}), frozenset(), 2, frozenset({"implement"}), active_tasks, 0, unavailable_reason
+    )
 
 
 def made(*tasks: Task, hours: float = 2, **more: object) -> Digest:

@@ -55,7 +55,7 @@ def pages(said: str) -> dict[str, str]:
         "conflict": conflict_check(
             replace(checked, branch=line or "x", trial_merge=TrialMerge(BASE_SHA, False, files))
         ).summary,
-        "digest": digest_text(made(task, behind, given_up=[given_up])),
+        "digest": digest_text(made(task, behind, dead_letters=[given_up])),
     }
 
 

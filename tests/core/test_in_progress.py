@@ -49,7 +49,8 @@ def _forecast(**weights: float) -> Forecast:
 
 def _standing(number: int = 1, **changes: object) -> InProgressTask:
     values: dict[str, object] = {
-        "number": number, "status": Status.IN_PROGRESS, "priority": Priority.P2, "is_assignable": False, "is_unblocked": True,
+        "number": number, "status": Status.IN_PROGRESS, "priority": Priority.P2, "is_assignable": False,
+        "is_unblocked": True,
         "flags": (), "has_started": True, "agent": "codex", "pull_open": False, "changed_files": (),
         "predicted_files": (PredictedFile("cart", 0.9, ""),), **changes,
     }  # fmt: skip

@@ -75,7 +75,15 @@ def test_an_open_dependency_is_waited_for_and_is_no_gap() -> None:
 
 def test_everything_is_said_at_once() -> None:
     assert (
-        len(gaps(body(goal="none", criteria=()), required_capabilities=("cobol",), duplicates=(3,), dependencies={"#9": None})) == 5
+        len(
+            gaps(
+                body(goal="none", criteria=()),
+                required_capabilities=("cobol",),
+                duplicates=(3,),
+                dependencies={"#9": None},
+            )
+        )
+        == 5
     )
 
 

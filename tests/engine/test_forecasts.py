@@ -116,7 +116,7 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
     new = issue(9, title="Vouchers in the basket, at last", text=body("As before."))
     assert _weights(await foresight.predict(ROW, new)) == {}
     await _keep(database, *done)
-    monkeypatch.setattr("engine.forecasts.LEARN_SECONDS", 0)
+    monkeypatch.setattr("engine.forecasts.REFRESH_SECONDS", 0)
     found = await foresight.predict(ROW, new)
     assert _weights(found).keys() == {"shop/cart.py", "docs/cart.md"}
     assert found is not None

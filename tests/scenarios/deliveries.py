@@ -56,12 +56,12 @@ async def compare_state(world: World, issues: Sequence[Issue]) -> dict[int, dict
     for issue in issues:
         task = task_to_json(await world.task(issue))
         pull = task["pull"] or {}
-        hold = task["held"] or {}
+        hold = task["hold"] or {}
         states[issue.number] = {
             **{key: task[key] for key in _TASK_FIELDS},
             "pull": {key: pull.get(key) for key in _PULL_FIELDS},
             "approved_by": sorted(pull.get("approvals") or {}),
-            "held": {key: hold.get(key) for key in ("by", "reason", "paused", "behind")},
+            "hold": {key: hold.get(key) for key in ("held_by", "reason", "is_paused", "blocker")},
             "holder": (task["lease"] or {}).get("agent"),
             "labels": sorted(issue.label_names),
             "state": (issue.state, issue.state_reason),
@@ -81,7 +81,18 @@ def _comment_key(text: str) -> str:
 
 
 _TASK_FIELDS = (
-    *("title", "intake", "status", "priority", "kind", "required", "missing", "depends_on", "waits_for", "flags"),
-    *("issue_open", "withdrawn", "closed_by", "approved_digest", "escalation"),
+    *(
+        "title",
+        "intake",
+        "status",
+        "priority",
+        "kind",
+        "required_capabilities",
+        "readiness_problems",
+        "depends_on",
+        "open_dependencies",
+        "flags",
+    ),
+    *("issue_open", "untracked", "closed_by", "approved_digest", "escalation"),
 )
 _PULL_FIELDS = ("number", "branch", "head_sha", "checks", "merged", "merge_sha", "open", "draft", "mergeable_sha")

@@ -93,7 +93,7 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
 
 async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> None:
     """The run goes on, and says so when asked: a quiet agent at work is left alone."""
-    codex = world.agent("codex", WritesFiles(TAX), think=25 * 60)
+    codex = world.agent("codex", WritesFiles(TAX), think_seconds=25 * 60)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.ignore_writes("set-up")
     for _ in range(2):

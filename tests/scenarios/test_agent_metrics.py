@@ -11,7 +11,7 @@ from tests.scenarios.world import World
 
 
 async def test_a_merged_task_shows_in_the_figures_of_its_agent(world: World) -> None:
-    world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}, title="Tax"), think=90)
+    world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}, title="Tax"), think_seconds=90)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     await world.advance(seconds=90)
     assert world.status(issue) == "done"

@@ -25,7 +25,7 @@ async def opened(world: World, **agents: Any) -> ServiceServer:
 async def test_a_service_does_a_task(world: World) -> None:
     """It is asked every minute, its answer is its acknowledgement, and its pull request comes from our branch."""
     services = await opened(world, cursor=agent("cursor"))
-    cursor = services.agent("cursor", WritesFiles(TAX), key="cursor-key", start_delay_seconds=70, think=60)
+    cursor = services.agent("cursor", WritesFiles(TAX), key="cursor-key", start_delay_seconds=70, think_seconds=60)
 
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.written() == ["label agent:cursor", "#1 labels status:in-progress", "#1 card"]
@@ -50,7 +50,9 @@ async def test_a_service_does_a_task(world: World) -> None:
 async def test_a_pull_request_that_says_nothing_is_known_by_its_session(world: World) -> None:
     """Its branch is its own, its words close nothing, and its agent holds two tasks: the service says whose it is."""
     services = await opened(world, jules=agent("jules", max_tasks=2))
-    jules = services.agent("jules", WritesFiles(TAX, title="Improve", text="Improved."), key="jules-key", think=30)
+    jules = services.agent(
+        "jules", WritesFiles(TAX, title="Improve", text="Improved."), key="jules-key", think_seconds=30
+    )
     first = await world.files("Add the tax rate", body(needs="tests"))
     jules.script = WritesFiles({"shop/fee.py": "FEE = 1\n"}, title="Improve", text="Improved.")
     second = await world.files("Add a fee", body("A fee.", needs="tests"))
@@ -73,7 +75,7 @@ async def test_a_service_is_not_believed_about_the_work_of_others(world: World) 
     await world.alice.pushes(world.shop, "mine", {"mine.txt": "mine\n"}, "Mine")
     mine = await world.alice.opens_pull(world.shop, head="mine", title="My own thing")
     world.clock.advance(60)
-    services.agent("cursor", FinishesWithoutPull(), key="cursor-key", think=30, claimed_pull=mine.number)
+    services.agent("cursor", FinishesWithoutPull(), key="cursor-key", think_seconds=30, claimed_pull=mine.number)
 
     issue = await world.files("Add the tax rate", body(needs="tests"))
     await world.advance(minutes=1)

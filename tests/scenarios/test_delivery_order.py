@@ -131,7 +131,7 @@ async def test_any_order_makes_the_same_end(tmp_path: Path, database_url: str) -
     tax, cart, form = as_sent.values()
     assert (tax["status"], tax["priority"], tax["pull"]["merged"]) == ("done", "P1", True)
     assert (cart["status"], cart["priority"], cart["depends_on"]) == ("review", "P0", ["#1"])
-    assert (form["status"], form["waits_for"], form["state"]) == ("ready", [], ("open", "reopened"))
+    assert (form["status"], form["open_dependencies"], form["state"]) == ("ready", [], ("open", "reopened"))
     for seed in range(FIRST, FIRST + ORDERS):
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute(EMPTY_DATABASE)

@@ -202,7 +202,7 @@ async def test_what_operators_ask(world: World, http: aiohttp.ClientSession) -> 
 
 
 async def test_the_age_of_the_last_sign_of_life(world: World, http: aiohttp.ClientSession) -> None:
-    world.agent("codex", WritesFiles({"a.txt": "a\n"}), think=3600)
+    world.agent("codex", WritesFiles({"a.txt": "a\n"}), think_seconds=3600)
     await world.files("Add a file", body(needs="tests"))
     await world.advance(minutes=5)
     world.ignore_writes("set-up")

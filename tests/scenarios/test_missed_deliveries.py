@@ -71,7 +71,7 @@ async def test_the_pull_request(world: World) -> None:
 
 async def test_the_run_and_its_pull_request(world: World) -> None:
     """Asked after, the run has ended well; what it left behind is looked for before anybody is blamed."""
-    codex = world.agent("codex", WritesFiles(TAX), think=30)
+    codex = world.agent("codex", WritesFiles(TAX), think_seconds=30)
     world.hub.faults.drop("workflow_run", times=20)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.hub.faults.drop(times=20)
@@ -86,7 +86,7 @@ async def test_the_run_and_its_pull_request(world: World) -> None:
 
 async def test_the_start_of_the_run(world: World) -> None:
     """No word of the run came in time; it is asked for, found at work, and left alone."""
-    codex = world.agent("codex", WritesFiles(TAX), think=5 * 60)
+    codex = world.agent("codex", WritesFiles(TAX), think_seconds=5 * 60)
     world.hub.faults.drop("workflow_run", times=2)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.written() == start_lines(1, "codex", card="card")
@@ -193,7 +193,7 @@ async def test_a_push_that_makes_a_conflict(world: World) -> None:
 
 async def test_the_bot_was_away(world: World) -> None:
     """It is stopped while an agent works, and everything happens meanwhile."""
-    world.agent("codex", WritesFiles(TAX), think=60)
+    world.agent("codex", WritesFiles(TAX), think_seconds=60)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.ignore_writes("set-up")
     await world.stop()

@@ -99,7 +99,7 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     world.ignore_writes("set-up")
     services = await three_ways(world)
     world.ci(red_once)
-    oracle = services.agent("plain", Plans(PLAN), key="plain-key", think=30)
+    oracle = services.agent("plain", Plans(PLAN), key="plain-key", think_seconds=30)
     codex = world.agent("codex", Implementer())
     claude = CloudAgent(world.hub.bot("claude[bot]", number=CLAUDE), Reviewer(), "claude/none", mention="@claude")
     world.hub.cloud_agents["claude"] = claude

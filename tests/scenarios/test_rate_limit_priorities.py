@@ -55,7 +55,7 @@ async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
 
 
 async def test_the_first_task_after_installing_starts_its_agent_at_once(bare: World) -> None:
-    bare.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
+    bare.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think_seconds=3600)
     issue = await bare.alice.opens_issue(bare.shop, "Add the tax rate", body(needs="tests"))
     await bare.alice.labels(issue, "task")  # the bot has not made it yet
     filed = bare.clock.now()
@@ -74,7 +74,7 @@ async def test_the_first_task_after_installing_starts_its_agent_at_once(bare: Wo
 
 
 async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_before(world: World) -> None:
-    world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
+    world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think_seconds=3600)
     await with_real_limits(world)
     world.hub.faults.fail_response("repos/create-dispatch-event", "403-secondary", seconds=30)
     filed = world.clock.now()

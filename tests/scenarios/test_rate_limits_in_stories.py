@@ -54,7 +54,7 @@ def most(times: list[float], span: float = 60) -> int:
 async def test_two_replicas_stay_within_the_limits_and_answers_pass_cards(world: World) -> None:
     bots = await low_limits(world)
     for name in ("codex", "claude"):
-        world.agent(name, WritesFiles({f"docs/{name}.md": "The rate.\n"}), think=300)
+        world.agent(name, WritesFiles({f"docs/{name}.md": "The rate.\n"}), think_seconds=300)
     tasks = [
         await world.alice.opens_issue(world.shop, f"Task {n}", body(f"Write {n}.", needs="python"), labels=["task"])
         for n in range(3)

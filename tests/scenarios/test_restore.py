@@ -77,7 +77,7 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     mallory = world.person("mallory", "read")
     red_once(world)
     codex = world.agent("codex", own_file)
-    claude = world.agent("claude", WritesFiles({"docs/manual.md": "Read me.\n"}), think=600)
+    claude = world.agent("claude", WritesFiles({"docs/manual.md": "Read me.\n"}), think_seconds=600)
 
     retried = await world.files("Add the tax rate", body(needs="tests"))  # #1: red, so a second attempt
     await world.advance(seconds=61)

@@ -35,7 +35,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     }
     await world.configures(config(agents=agents))
     cursor = services.agent("cursor", Stalls(), key="cursor-key")
-    zed = world.agent("zed", WritesFiles(TAX), think=3.5 * 3600)
+    zed = world.agent("zed", WritesFiles(TAX), think_seconds=3.5 * 3600)
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert world.written() == ["label agent:cursor", "#1 labels status:in-progress", "#1 card"]
     await world.advance(minutes=1)  # it is asked how it goes, and has begun

@@ -138,7 +138,7 @@ async def test_a_branch_that_must_be_up_to_date_is_brought_there_when_github_say
     """Main takes only what is up to date with it, and something went in while the agent was at work."""
     world.shop.strict_branches.add("main")
     await world.configures(config(merge={"auto": True, "update": "needed"}))
-    world.agent("codex", WritesFiles(TAX), think=60)
+    world.agent("codex", WritesFiles(TAX), think_seconds=60)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.ignore_writes("set-up")
     await world.alice.pushes(world.shop, "main", LAW, "Quote the law")
