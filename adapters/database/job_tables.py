@@ -11,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # for that, once for each job that may not be taken yet: a long queue would get slower and slower.
 _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')"
 
-# The plan of a function is kept until its tables are analyzed again. One that was made for an empty queue
-# compares each waiting job with each other one; so it is told to go along the indexes, whatever it believes.
+# PostgreSQL keeps a function's plan until its tables are analyzed again. A plan made for an almost empty queue reads a
+# long one from end to end, so the function is planned at each call, in less than a millisecond, and uses indexes only.
 _FETCH_FUNCTION = "procrastinate_fetch_job_v2(character varying[], bigint)"
 _DISABLED_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")
-_SET_PLANNER_OPTIONS = "".join(f"ALTER FUNCTION {_FETCH_FUNCTION} SET {setting} = off;" for setting in _DISABLED_PLANS)
+_PLANNER_OPTIONS = {"plan_cache_mode": "force_custom_plan", **dict.fromkeys(_DISABLED_PLANS, "off")}
+_SET_PLANNER_OPTIONS = "".join(
+    f"ALTER FUNCTION {_FETCH_FUNCTION} SET {setting} = {value};" for setting, value in _PLANNER_OPTIONS.items()
+)
 # Finishes a job and hands out the next one, in one statement. `more`: others wait, or wait for a lock.
 NEXT_JOB = """
 CREATE OR REPLACE FUNCTION orchestrator_next_job(
@@ -36,14 +39,18 @@ _HISTORY_TRIGGERS = ("procrastinate_trigger_status_events_insert_v1", "procrasti
 _DISABLE_HISTORY = "".join(f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER {name};" for name in _HISTORY_TRIGGERS)
 _HAS_HISTORY = text("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled <> 'D')")
 
-_HAS_PLANNER_OPTIONS = text("SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regprocedure(:name)")
+_HAS_PLANNER_OPTIONS = text(
+    "SELECT coalesce(proconfig, '{}') @> :options FROM pg_proc WHERE oid = to_regprocedure(:name)"
+)
 
 
 async def create_job_tables(connection: AsyncConnection) -> None:
     """Make what is not there yet. Raises `DisconnectionError` when the connection is lost meanwhile."""
     await _create_if_missing(connection, "procrastinate_jobs", procrastinate.schema.SchemaManager.get_schema())
     await _create_if_missing(connection, "orchestrator_jobs_of_a_lock", _INDEX)
-    if (await connection.execute(_HAS_PLANNER_OPTIONS, {"name": _FETCH_FUNCTION})).scalar_one_or_none() is False:
+    options = [f"{setting}={value}" for setting, value in _PLANNER_OPTIONS.items()]
+    result = await connection.execute(_HAS_PLANNER_OPTIONS, {"name": _FETCH_FUNCTION, "options": options})
+    if result.scalar_one_or_none() is False:
         await _execute(connection, _SET_PLANNER_OPTIONS)
     await _create_if_missing(connection, "orchestrator_next_job(bigint,varchar[],bigint)", NEXT_JOB, "to_regprocedure")
     if (await connection.execute(_HAS_HISTORY, {"names": list(_HISTORY_TRIGGERS)})).scalar_one():
