@@ -246,6 +246,7 @@ class Story:
                 active_tasks=self.held_task_counts,
                 referenced_tasks=self.referenced_tasks,
                 recent_events=self.audit_trail,
+                assignments=self.audit_trail,
                 queue=self.queue,
                 templates=self.templates,
             ),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.audit.events import EventType
-from core.commands.registry import has_role
+from core.commands.permissions import has_role
 from core.decide.builder import DecisionBuilder
 from core.effects.base import Escalate, Notify
 from core.escalation.levels import EscalationLevel, escalation_levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.commands.buttons import COMMAND_BY_BUTTON, CONFLICT_BUTTONS, MAX_BUTTONS, Button
-from core.commands.registry import COMMANDS
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import CheckRun, Comment
 from core.task.model import Flag
 from tests.builders import MALLORY, Story

@@ -16,9 +16,9 @@ import pytest
 
 from config.problems import Problem
 from core import texts
-from core.commands.registry import COMMANDS
 from core.conflicts.pulls import FileConflict, Precedence, Span, TrialMerge
 from core.dead_letter import DeadLetter
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import Escalate, MessageAgent
 from core.handoff.feedback import LineComment
 from core.review.definition_of_done import merge_blockers
@@ -40,6 +40,7 @@ from tests.builders import (
     failed_check,
 )
 
+ALL_FORMS = [form for command in COMMANDS.values() for form in command.all_forms]
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
 
 LONG = body(
@@ -368,14 +369,14 @@ def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
 
 
 def test_answers_without_a_task() -> None:
-    same("help", texts.help_text())
+    same("help", texts.help_text(ALL_FORMS))
     same("how_to_begin", texts.no_task_text())
     same("no_configuration", texts.no_configuration_text())
     same("bad_configuration", texts.no_configuration_text(["line 3: `agent` is not known; did you mean `agents`?"]))
 
 
 def test_help_names_every_command() -> None:
-    assert all(f"`{command.example}`" in texts.help_text() for command in COMMANDS.values())
+    assert all(f"`{command.example}`" in texts.help_text(ALL_FORMS) for command in COMMANDS.values())
 
 
 def test_every_template_and_every_snapshot_is_used() -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from core.decide.builder import Context
-from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule
+from core.decide.commands.base import CommandRejected, CommandResult
 from core.retro.model import build_retrospective, parse_since
 from core.signals.base import CommandReceived
 from core.task.model import Task
 from core.texts.retrospective import retro_text
 
 
-def _retro(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+def hold_retrospective(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    """`/retro`: hold a retrospective, or store an agent's answer."""
     word, _, rest = signal.argument.strip().partition(" ")
     if word.lower() == "answer":
-        return _answer(context, signal, rest)
+        return _store_answer(context, signal, rest)
     try:
         since = parse_since(signal.argument, context.now)
     except ValueError as error:
@@ -34,7 +33,7 @@ def _retro(context: Context, signal: CommandReceived, task: Task | None) -> Comm
     return CommandResult(retro_text(retrospective, dry_run=dry_run), retrospective=None if dry_run else retrospective)
 
 
-def _answer(context: Context, signal: CommandReceived, argument: str) -> CommandResult:
+def _store_answer(context: Context, signal: CommandReceived, argument: str) -> CommandResult:
     retrospective = context.command.retrospective
     if retrospective is None:
         raise CommandRejected("There is no retrospective yet. To hold one, comment `/retro`.")
@@ -48,6 +47,3 @@ def _answer(context: Context, signal: CommandReceived, argument: str) -> Command
     if updated is None:
         raise CommandRejected(f"The answer of `{agent}` is missing. Write it after the name.")
     return CommandResult(None, retrospective=updated)
-
-
-GLOBAL_RULES: Mapping[str, GlobalRule] = {"retro": _retro}
