@@ -26,7 +26,8 @@ from adapters.github.http import (
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
 from adapters.github.pulls import PullOperations
-from adapters.github.rate_limit import Limiter, RateLimitContext
+from adapters.github.rate_limit import RateLimitContext
+from adapters.github.rate_limiter import RateLimiter
 from adapters.github.repositories import RepositoryOperations
 from adapters.github.restore_queries import RestoreOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
@@ -94,7 +95,7 @@ class GitHubClient:
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
         on_cache_hit: OnCacheHit | None = None,
-        limiter: Limiter | None = None,
+        limiter: RateLimiter | None = None,
         on_renamed: OnRenamed | None = None,
     ) -> None:
         self._transport = Transport(

@@ -28,7 +28,8 @@ from adapters.github.errors import (
     UnknownOutcome,
     classify,
 )
-from adapters.github.rate_limit import Limiter, RateLimitContext
+from adapters.github.rate_limit import RateLimitContext
+from adapters.github.rate_limiter import RateLimiter
 from adapters.github.read_cache import CacheEntry, RequestCoalescer, ResponseCache
 from adapters.github.redirects import old_repository_name, redirect_target
 
@@ -134,7 +135,7 @@ class HttpClient:
         retry: RetryPolicy,
         on_call: OnCall | None,
         on_cache_hit: OnCacheHit | None,
-        limiter: Limiter | None,
+        limiter: RateLimiter | None,
         on_renamed: OnRenamed | None,
         max_body: int,
     ) -> None:

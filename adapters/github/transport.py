@@ -30,7 +30,7 @@ from adapters.github.http import (
     RetryPolicy,
 )
 from adapters.github.operation import Operation, Value
-from adapters.github.rate_limit import Limiter
+from adapters.github.rate_limiter import RateLimiter
 
 MAX_PAGES: Final = 1000
 
@@ -64,7 +64,7 @@ class Transport:
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
         on_cache_hit: OnCacheHit | None = None,
-        limiter: Limiter | None = None,
+        limiter: RateLimiter | None = None,
         on_renamed: OnRenamed | None = None,
         max_body: int = MAX_BODY_BYTES,
     ) -> None:
