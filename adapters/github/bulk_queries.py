@@ -38,7 +38,6 @@ MIN_ISSUES_PER_PAGE: Final = 25
 PULLS_PER_PAGE: Final = 50
 NUMBERS_PER_QUERY: Final = 50  # things that are asked for by number in one query
 _UNKNOWN_FIELD: Final = "doesn't exist on type"
-MAX_HISTORY_ITEMS: Final = 100  # lines of a history, the latest
 
 ACTOR_FRAGMENT: Final = """
 fragment who on Actor { __typename login ... on User { databaseId } ... on Bot { databaseId } }

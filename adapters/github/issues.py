@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final, Literal
 
 from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
-from adapters.github.errors import NotFound
 from adapters.github.models import Comment, Issue, IssueEvent, Reaction
 from adapters.github.operation import operation
 
@@ -99,7 +98,6 @@ REMOVE_BLOCKED_BY: Final = operation(
     _ISSUE + "/dependencies/blocked_by/{issue_id}",
     permission=("issues", "write"),
 )
-PARENT: Final = operation("issues/get-parent", "GET", _ISSUE + "/parent", permission=("issues", "read"))
 SUB_ISSUES: Final = operation(
     "issues/list-sub-issues", "GET", _ISSUE + "/sub_issues", permission=("issues", "read"), query="per_page"
 )
@@ -219,13 +217,6 @@ class IssueOperations(BaseClient):
     async def remove_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
         """Let the issue no longer wait for the one with this database id; NotFound if it does not."""
         return await self._request_one(REMOVE_BLOCKED_BY, Issue, {**_issue_params(repo, number), "issue_id": issue_id})
-
-    async def get_parent(self, repo: str, number: int) -> Issue | None:
-        """Return the issue this one is a sub-issue of, or None."""
-        try:
-            return await self._request_one(PARENT, Issue, _issue_params(repo, number))
-        except NotFound:
-            return None
 
     async def list_sub_issues(self, repo: str, number: int) -> list[Issue]:
         """List the sub-issues, in their order."""

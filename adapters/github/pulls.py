@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
-from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review, ReviewComment
+from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, ReviewComment
 from adapters.github.operation import Value, operation
 
 MergeMethod = Literal["merge", "squash", "rebase"]
@@ -24,9 +24,6 @@ LIST: Final = operation(
 FILES: Final = operation(
     "pulls/list-files", "GET", _PULL + "/files", permission=("pull_requests", "read"), query="per_page"
 )
-REVIEWS: Final = operation(
-    "pulls/list-reviews", "GET", _PULL + "/reviews", permission=("pull_requests", "read"), query="per_page"
-)
 COMMENTS: Final = operation(
     "pulls/list-review-comments",
     "GET",
@@ -35,13 +32,6 @@ COMMENTS: Final = operation(
     query="sort direction per_page",
 )
 MAX_REVIEW_COMMENTS: Final = 300
-LIST_OF_COMMIT: Final = operation(
-    "repos/list-pull-requests-associated-with-commit",
-    "GET",
-    "/repos/{owner}/{repo}/commits/{commit_sha}/pulls",
-    permission=("pull_requests", "read"),
-    query="per_page",
-)
 MERGE: Final = operation(
     "pulls/merge",
     "PUT",
@@ -86,10 +76,6 @@ class PullOperations(BaseClient):
         """List the files it changes; GitHub gives at most 3,000."""
         return await self._request_all(FILES, ChangedFile, _pull_params(repo, number))
 
-    async def list_pull_reviews(self, repo: str, number: int) -> list[Review]:
-        """List its reviews, oldest first; a person's latest one counts."""
-        return await self._request_all(REVIEWS, Review, _pull_params(repo, number))
-
     async def list_review_comments(self, repo: str, number: int, review_id: int) -> list[ReviewComment]:
         """List the comments on lines that belong to a review, in their order; among the newest `MOST_COMMENTS`.
 
@@ -104,12 +90,6 @@ class PullOperations(BaseClient):
             if count == MAX_REVIEW_COMMENTS:
                 break
         return comments[::-1]
-
-    async def list_pulls_of_commit(self, repo: str, sha: str) -> list[PullRequest]:
-        """List the pull requests that contain a commit; the only way from a fork's check run to its pull
-        request.
-        """
-        return await self._request_all(LIST_OF_COMMIT, PullRequest, {**repository_parts(repo), "commit_sha": sha})
 
     async def merge_pull(
         self,
