@@ -130,7 +130,6 @@ class HttpClient:
         *,
         trusted: Collection[URL],
         now: Callable[[], datetime],
-        user_agent: str,
         timeouts: HttpTimeouts,
         retry: RetryPolicy,
         on_call: OnCall | None,
@@ -141,7 +140,6 @@ class HttpClient:
     ) -> None:
         self._trusted = frozenset(trusted)
         self._now = now
-        self._user_agent = user_agent
         self._timeouts = timeouts
         self._retry = retry
         self._on_call = on_call
@@ -158,7 +156,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=25),  # GitHub allows 100 requests at once, to all replicas together
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent, "X-GitHub-Api-Version": API_VERSION},
+            headers={"User-Agent": "mcp-orchestrator", "X-GitHub-Api-Version": API_VERSION},
         )
 
     async def close(self) -> None:

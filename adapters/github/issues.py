@@ -27,14 +27,14 @@ LIST: Final = operation(
     query="labels state since sort direction per_page",
 )
 CREATE: Final = operation(
-    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels assignees", content=True
+    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels", content=True
 )
 UPDATE: Final = operation(
     "issues/update",
     "PATCH",
     _ISSUE,
     permission=("issues", "write"),
-    body="title body state state_reason labels assignees",
+    body="body state state_reason labels",
     content=True,
 )
 COMMENTS: Final = operation(
@@ -129,11 +129,9 @@ class IssueOperations(BaseClient):
         )
         return await self._request_all(LIST, Issue, {**repository_parts(repo)}, query)
 
-    async def create_issue(
-        self, repo: str, *, title: str, body: str, labels: Sequence[str] = (), assignees: Sequence[str] = ()
-    ) -> Issue:
+    async def create_issue(self, repo: str, *, title: str, body: str, labels: Sequence[str] = ()) -> Issue:
         """Open an issue. Labels that do not exist are made by GitHub, in grey."""
-        content = body_params(title=title, body=body, labels=list(labels) or None, assignees=list(assignees) or None)
+        content = body_params(title=title, body=body, labels=list(labels) or None)
         return await self._request_one(CREATE, Issue, repository_parts(repo), body=content)
 
     async def update_issue(
@@ -141,21 +139,17 @@ class IssueOperations(BaseClient):
         repo: str,
         number: int,
         *,
-        title: str | None = None,
         body: str | None = None,
         state: Literal["open", "closed"] | None = None,
         state_reason: StateReason | None = None,
         labels: Sequence[str] | None = None,
-        assignees: Sequence[str] | None = None,
     ) -> Issue:
-        """Change what is given, leave the rest; `labels` and `assignees` replace the whole list."""
+        """Change what is given, leave the rest; `labels` replace the whole list."""
         content = body_params(
-            title=title,
             body=body,
             state=state,
             state_reason=state_reason,
             labels=None if labels is None else list(labels),
-            assignees=None if assignees is None else list(assignees),
         )
         return await self._request_one(UPDATE, Issue, _issue_params(repo, number), body=content)
 

@@ -19,7 +19,7 @@ LIST: Final = operation(
     "GET",
     _PULLS,
     permission=("pull_requests", "read"),
-    query="state head base sort direction per_page",
+    query="state head sort direction per_page",
 )
 FILES: Final = operation(
     "pulls/list-files", "GET", _PULL + "/files", permission=("pull_requests", "read"), query="per_page"
@@ -66,10 +66,9 @@ class PullOperations(BaseClient):
         *,
         state: Literal["open", "closed", "all"] = "open",
         head: str | None = None,
-        base: str | None = None,
     ) -> list[PullRequest]:
-        """List pull requests, the latest changed first; `head` is `owner:branch`, `base` a branch."""
-        query = query_params(state=state, head=head, base=base, sort="updated", direction="desc")
+        """List pull requests, the latest changed first; `head` is `owner:branch`."""
+        query = query_params(state=state, head=head, sort="updated", direction="desc")
         return await self._request_all(LIST, PullRequest, repository_parts(repo), query)
 
     async def list_pull_files(self, repo: str, number: int) -> list[ChangedFile]:

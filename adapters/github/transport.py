@@ -59,7 +59,6 @@ class Transport:
         api_url: str,
         graphql_url: str,
         now: Callable[[], datetime],
-        user_agent: str = "mcp-orchestrator",
         timeouts: HttpTimeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
@@ -75,7 +74,6 @@ class Transport:
         self._http = HttpClient(
             trusted={self._api_url.origin(), self._graphql_url.origin()},
             now=now,
-            user_agent=user_agent,
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,
