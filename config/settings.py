@@ -117,7 +117,7 @@ class Settings(BaseModel):
     alert_email_to: Annotated[tuple[str, ...], BeforeValidator(checks.mail_addresses)] = Field(
         (),
         description="Recipients of mails, separated by commas.",
-        json_schema_extra={"default_text": "nobody"},
+        json_schema_extra={"default_text": "no recipients"},
     )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",

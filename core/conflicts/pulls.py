@@ -55,7 +55,7 @@ class Precedence(StrEnum):
 
     THIS = "this"
     OTHER = "other"
-    NEITHER = "nobody"  # neither can wait, so a person decides
+    NEITHER = "neither"  # a person decides
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from adapters.git.scratch import scratch_objects
 from tests.adapters.git_repositories import WorkTree, merge_tree
 
 LOCAL = Git(allow_file_protocol=True)
-TOKEN = "ghs_a-token-nobody-may-see"
+TOKEN = "ghs_a-token-that-is-secret"
 
 
 @pytest.fixture

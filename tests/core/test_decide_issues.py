@@ -360,7 +360,7 @@ class TestTheStateOfTheIssue:
     def test_the_closing_was_missed(self) -> None:
         story = Story().file_ready_task()
         story.see_issue(None, closed=True)
-        assert (story.task.status, story.task.closed_by) == (Status.DONE, "somebody")
+        assert (story.task.status, story.task.closed_by) == (Status.DONE, "unknown")
 
     @pytest.mark.parametrize("start", ["failed", "done"])
     def test_reopening_starts_over_with_a_clean_slate(self, start: str) -> None:

@@ -233,8 +233,8 @@ def test_the_escalation() -> None:
     same("escalation_to_review", alone.comment_text())
     calm = Story().file_ready_task()
     calm.current_task = replace(calm.task, approved_by=None)
-    calm.run_command("/escalate Nobody knows what to do.", author=BOB)
-    same("escalation_to_nobody", calm.effects_of_type(Escalate)[0].body)
+    calm.run_command("/escalate We do not know what to do.", author=BOB)
+    same("escalation_without_recipient", calm.effects_of_type(Escalate)[0].body)
 
 
 def test_a_call_climbs_and_a_reminder() -> None:
@@ -299,7 +299,7 @@ def test_the_explanation() -> None:
         ready, choice=AssignmentDecision("codex", "codex is the only agent that can take it now", candidates, NOW)
     )
     same("explain_chosen", texts.explain_text(chosen))
-    same("explain_nobody_looked", texts.explain_text(ready))
+    same("explain_before_the_first_choice", texts.explain_text(ready))
     same("explain_claimed", texts.explain_text(claimed().task))
 
 
@@ -320,7 +320,7 @@ def test_the_checks() -> None:
         "clean": replace(task.pull, trial_merge=TrialMerge(BASE_SHA, True)),
         "conflict": replace(task.pull, trial_merge=TrialMerge(BASE_SHA, False, files, ci_started=False)),
         "untried": replace(
-            task.pull, trial_merge=TrialMerge("", None, problem="there is no branch main, says @nobody")
+            task.pull, trial_merge=TrialMerge("", None, problem="there is no branch main, says @mallory")
         ),
         "rivals": replace(
             task.pull,

@@ -15,7 +15,7 @@ FIXED = {"shop/tax.py": "RATE = 0.19\n"}
 LOG = "\n".join(
     [
         *(f"collecting {n} …" for n in range(500)),
-        "export API_TOKEN=s3cr3t-value-that-nobody-should-see",
+        "export API_TOKEN=s3cr3t-value-that-no-one-should-see",
         "thanks @mallory for #1, fixes #1",
         "FAILED tests/test_tax.py::test_rate - AssertionError: 19 != 0.19",
         "E   AssertionError: 19 != 0.19",

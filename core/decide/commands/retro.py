@@ -41,7 +41,7 @@ def _store_answer(context: Context, signal: CommandReceived, argument: str) -> C
     agent = agent.strip("`").lower()
     agents = [question.agent for question in retrospective.questions]
     if agent not in agents:
-        names = ", ".join(f"`{name}`" for name in agents) or "nobody"
+        names = ", ".join(f"`{name}`" for name in agents) or "no agent"
         raise CommandRejected(f"Name the agent that answers: `/retro answer <agent> …`. The bot asked {names}.")
     updated = retrospective.with_answer(agent, answer[0] if answer else "", signal.actor.login)
     if updated is None:
