@@ -11,7 +11,7 @@ from core.decide.attempts import end_attempt, fail_attempt, send_back
 from core.decide.builder import DecisionBuilder
 from core.decide.commands import plan_review
 from core.decide.commands.base import CommandRejected, first_word, gaps_text
-from core.decide.commands.maintainer import assign_to, reject_if_merged, start_over
+from core.decide.commands.maintainer import assign_to, reject_if_merged, reject_if_not_assignable, start_over
 from core.decide.completion import evaluate_completion, retry_refused_merge
 from core.decide.leases import handoff_packet
 from core.decide.pulls import check_pull, start_review
@@ -34,14 +34,7 @@ def claim_task(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
         return _fetch_handoff(builder, task.lease)
     if task.status is Status.IN_PROGRESS and task.lease:
         raise CommandRejected(f"`{task.lease.agent}` is working on this task. Release it first with `/release`.")
-    if task.readiness_problems and task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
-    if task.status is not Status.READY:
-        raise CommandRejected(f"Only a ready task can be claimed; this one is {task.status}.")
-    if task.open_dependencies:
-        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
-    if task.hold:
-        raise CommandRejected(task.hold.description)
+    reject_if_not_assignable(task, "claimed")
     if signal.agent_names is not None:
         return _claim_for_agent(builder, signal, signal.agent_names)
     lease = start_attempt(builder, signal.actor.login, None, holder=signal.actor)

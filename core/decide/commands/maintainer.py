@@ -35,6 +35,18 @@ def reject_if_merged(task: Task) -> None:
         raise CommandRejected(f"#{task.pull.number} is already merged. Close and reopen the issue to start over.")
 
 
+def reject_if_not_assignable(task: Task, participle: str) -> None:
+    """Raises `CommandRejected` if the task cannot be "claimed" or "assigned" now."""
+    if task.readiness_problems and task.status is Status.PENDING:
+        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
+    if task.status is not Status.READY:
+        raise CommandRejected(f"Only a ready task can be {participle}; this one is {task.status}.")
+    if task.open_dependencies:
+        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
+    if task.hold:
+        raise CommandRejected(task.hold.description)
+
+
 def start_over(builder: DecisionBuilder, signal: CommandReceived) -> None:
     """Return the task to the queue and reset its attempts."""
     reject_if_merged(builder.task)
@@ -64,8 +76,6 @@ def assign_task(builder: DecisionBuilder, signal: CommandReceived) -> None:
         if holder == agent.name:
             raise CommandRejected(f"`{holder}` already holds this task.")
         raise CommandRejected(f"`{holder}` holds this task. To move it, comment `/reassign {agent.name}`.")
-    if task.readiness_problems and task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
     assign_to(builder, signal, agent)
 
 
@@ -121,12 +131,7 @@ def _find_replacement(builder: DecisionBuilder, excluded: str) -> Agent:
 def assign_to(builder: DecisionBuilder, signal: CommandReceived, agent: Agent) -> None:
     """Assign the task to this agent if possible. A person's request outranks any score."""
     task = builder.task
-    if task.status is not Status.READY:
-        raise CommandRejected(f"Only a ready task can be assigned; this one is {task.status}.")
-    if task.open_dependencies:
-        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
-    if task.hold:
-        raise CommandRejected(task.hold.description)
+    reject_if_not_assignable(task, "assigned")
     agents = builder.context.agents
     role = next_role(task, agents, builder.policy.plan)
     if role is Role.PLAN and missing_requirement(task, agent, role):
