@@ -185,12 +185,10 @@ class Person(User):
             draft=draft,
         )
 
-    async def edits_pull(
-        self, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
-    ) -> None:
-        """Edit a pull request's title, text or base: the person's own, or any with write."""
+    async def edits_pull(self, pull: PullRequest, *, title: str | None = None, body: str | None = None) -> None:
+        """Edit a pull request's title or text: the person's own, or any with write."""
         self.require_role(pull.repository, "read" if pull.user is self else "write")
-        await pulls.edit(self.hub, pull, self, title=title, body=body, base=base)
+        await pulls.edit(self.hub, pull, self, title=title, body=body)
 
     async def closes_pull(self, pull: PullRequest) -> None:
         """Close without merging: the person's own, or any with triage."""

@@ -32,9 +32,9 @@ def green(**pull: object) -> Story:
     return story
 
 
-def reviewing(name: str = "claude") -> Story:
+def reviewing() -> Story:
     """`claude` reviews."""
-    return green().assign(name, role=Role.REVIEW)
+    return green().assign("claude", role=Role.REVIEW)
 
 
 def kinds(story: Story) -> set[DeadlineKind]:

@@ -34,8 +34,8 @@ def _in_turn(*outcomes: ScriptedResult) -> CiScript:
     return script
 
 
-def _red(log: str = LOG) -> ScriptedResult:
-    return ScriptedResult.failure(step="pytest", log=log, job="test")
+def _red() -> ScriptedResult:
+    return ScriptedResult.failure(step="pytest", log=LOG, job="test")
 
 
 def _feedback(comments: Iterable[str]) -> list[str]:

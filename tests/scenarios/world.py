@@ -247,9 +247,10 @@ class World:
         [check] = [run for run in self.shop.check_runs(self.pull.head_sha) if run.name == name]
         return check
 
-    def check_of(self, pull: PullRequest, name: str = "conflict-first") -> CheckRun:
-        """The check of this name as GitHub shows it on a pull request: the newest run."""
-        return max((run for run in self.shop.check_runs(pull.head_sha) if run.name == name), key=lambda run: run.id)
+    def check_of(self, pull: PullRequest) -> CheckRun:
+        """The check `conflict-first` as GitHub shows it on a pull request: the newest run."""
+        runs = self.shop.check_runs(pull.head_sha)
+        return max((run for run in runs if run.name == "conflict-first"), key=lambda run: run.id)
 
     def written(self) -> list[str]:
         """What the bot wrote to GitHub since the last call, a line each."""
