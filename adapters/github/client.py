@@ -79,7 +79,7 @@ class GitHub(
 class GitHubClient:
     """Everything the bot needs to talk to GitHub. Use as `async with GitHubClient(...) as client`.
 
-    `now` returns the present as an aware datetime; the hooks and the gate are those of `Transport`.
+    `now` returns the present as an aware datetime; the hooks and the limiter are those of `Transport`.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class GitHubClient:
     def installation(self, installation_id: int, context: RateLimitContext | None = None) -> GitHub:
         """GitHub as this installation sees it; cheap, because all with the same id share tokens.
 
-        `passage` is the context for the rate limiter; without one, the call is treated as an answer to a user.
+        `context` is the context for the rate limiter; without one, the call is treated as an answer to a user.
         """
         return GitHub(
             self._transport, InstallationCredential(self._tokens, installation_id, context or RateLimitContext())

@@ -7,7 +7,6 @@ token is sent to the configured servers only, never to a host that a response na
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +40,7 @@ _MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 _MAX_REDIRECTS: Final = 5
 _ACCEPT: Final = "application/vnd.github+json"
 
-OnCall = Callable[[str, int, float], None]
+OnCall = Callable[[str, int], None]
 OnCacheHit = Callable[[str], None]
 OnRenamed = Callable[[str], Awaitable[None]]
 Reader = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
@@ -233,7 +232,6 @@ class HttpClient:
                 sender, context, request.resource, is_write=request.is_write, content=request.content
             )
             context.write_count += request.is_write
-        started = time.perf_counter()
         status = 0
         try:
             status, body, next_url = await self._send_once(request, token)
@@ -244,7 +242,7 @@ class HttpClient:
             raise
         finally:
             if self._on_call is not None:
-                self._on_call(request.name, status, time.perf_counter() - started)
+                self._on_call(request.name, status)
         return status, body, next_url
 
     async def _send_once(self, request: Request, token: str) -> Reply:

@@ -76,7 +76,7 @@ class PullOperations(BaseClient):
         return await self._request_all(FILES, ChangedFile, _pull_params(repo, number))
 
     async def list_review_comments(self, repo: str, number: int, review_id: int) -> list[ReviewComment]:
-        """List the comments on lines that belong to a review, in their order; among the newest `MOST_COMMENTS`.
+        """List the comments on lines that belong to a review, in their order; among the newest `MAX_REVIEW_COMMENTS`.
 
         From the list of the whole pull request: of its comments GitHub's description says that they have lines.
         """

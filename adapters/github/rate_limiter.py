@@ -104,7 +104,7 @@ class RateLimiter:
         """Return when a write may go; it is recorded, and the context's next write uses it.
 
         So nothing is read for a write that then has to wait. An unused write is `release`d, and one that is held for
-        longer than `HOLD` loses its slot: a replica that dies blocks no other.
+        longer than `RESERVATION_SECONDS` loses its slot: a replica that dies blocks no other.
         """
         self.release(sender, context)
         context.reserved_write = await self._acquire_write(

@@ -47,10 +47,10 @@ class ApiResponse:
 class Transport:
     """The session and its rules. Use as `async with Transport(...) as transport`.
 
-    `api_url` and `graphql_url` are given apart because GitHub Enterprise and other servers do not derive one
-    from the other. `on_call(operation_id, status, seconds)` is told of every exchange, status 0 meaning no
-    answer; `on_saved(how)` of every read that cost no full answer (`shared`, `unchanged`). `gate` lets calls out;
-    `on_moved(owner/name)` is told when calls to a repository are led elsewhere for good.
+    `api_url` and `graphql_url` are given apart because GitHub Enterprise and other servers do not derive one from the
+    other. `on_call(operation_id, status)` is told of every exchange, status 0 meaning no answer; `on_cache_hit(reason)`
+    of every read that cost no full answer (`shared`, `unchanged`). `limiter` lets calls out; `on_renamed(owner/name)`
+    is told when calls to a repository are led elsewhere for good.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ async def list_dead_letters(settings: Settings) -> list[DeadLetter]:
 
 
 async def retry_dead_letters(settings: Settings, dead_letter_id: str | None = None, *, retry_all: bool = False) -> int:
-    """Let the running bot retry dead letters: one, `every` one, or all alert messages; returns how many.
+    """Let the running bot retry dead letters: one, all with `retry_all`, or all alert messages; returns how many.
 
     Raises LookupError for one that does not exist or cannot be sent again.
     """

@@ -225,7 +225,7 @@ class DecisionBuilder:
     def build(self, current_labels: Collection[str] | None = None) -> Decision:
         """Finish the decision and add what follows from the state.
 
-        `labels_there` are the issue's labels if they were just read: the bot's own labels are corrected.
+        `current_labels` are the issue's labels if they were just read: the bot's own labels are corrected.
         """
         self._drop_forecast_hold()
         if self.task.hold:

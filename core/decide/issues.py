@@ -246,7 +246,7 @@ def _untrack(builder: DecisionBuilder, login: str) -> None:
 def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, login: str, *, is_late: bool) -> None:
     """Apply a label that a person added or removed: it is an instruction, and wins.
 
-    `late`: it counts although the label is gone, because the event about the later change is still to come.
+    `is_late`: it counts although the label is gone, because the event about the later change is still to come.
     """
     task = builder.task
     current_labels = {other_label.casefold() for other_label in signal.issue.labels}

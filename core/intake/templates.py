@@ -97,7 +97,7 @@ def _render_sections(texts: Mapping[str, str], level: int) -> str:
 
 
 def fill_template(body: str, template: TaskTemplate, skipped_fields: Collection[str] = ()) -> FilledTemplate:
-    """Fill in what the text lacks and the template has; fields in `leave` stay as they are.
+    """Fill in what the text lacks and the template has; the `skipped_fields` stay as they are.
 
     Raises `TemplateError`.
     """

@@ -134,7 +134,7 @@ async def github_server(
             now=server.clock,
             timeouts=timeouts,
             retry=NO_WAIT,
-            on_call=lambda operation, status, _seconds: server.calls.append((operation, status)),
+            on_call=lambda operation, status: server.calls.append((operation, status)),
             on_cache_hit=server.cache_hits.append,
             limiter=gate,
         ) as client:

@@ -277,7 +277,7 @@ async def test_a_refused_connection_is_safe_to_repeat_even_for_writes() -> None:
         private_key_pem=private_key(),
         now=Clock(),
         retry=NO_WAIT,
-        on_call=lambda operation, status, _: calls.append((operation, status)),
+        on_call=lambda operation, status: calls.append((operation, status)),
     ) as client:
         with pytest.raises(errors.Transient, match="no connection"):
             await client.app.redeliver(5)
