@@ -16,7 +16,7 @@ from adapters.github.models import Repository
 from bot.app import Bot, assemble
 from config.settings import Settings
 from engine.card_state import CardStateCodec
-from engine.config_sync import sync_config
+from engine.config_sync import register_repository, sync_config
 from engine.restore import NotEmptyError, RestoredTask, RestoreReport, has_tasks, restore_repository
 
 log = structlog.get_logger()
@@ -62,14 +62,7 @@ async def restore_all(bot: Bot, codec: CardStateCodec, repository_name: str = ""
         if repository_name and repository.full_name.lower() != repository_name.lower():
             continue
         async with bot.database.transaction() as connection:
-            await repositories.save_repository(
-                connection,
-                repository.id,
-                installation_id=installation_id,
-                full_name=repository.full_name,
-                default_branch=repository.default_branch,
-                active=True,
-            )
+            await register_repository(connection, installation_id, repository)
         await sync_config(bot.work, github, repository.id, repository.full_name)
         async with bot.database.autocommit() as connection:
             row = await repositories.load_repository(connection, repository.id)
