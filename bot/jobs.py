@@ -42,7 +42,7 @@ RESTART_PAUSE = 1.0
 def register(
     jobs: JobQueue, context: HandlerContext, outbox: Outbox, yield_to_requests: Callable[[], Awaitable[None]]
 ) -> None:
-    """Register the jobs with the queue. `give_way` is called before each delivery that is handled."""
+    """Register the jobs with the queue. `yield_to_requests` is called before each delivery that is handled."""
     large_payload_lock = asyncio.Lock()
 
     @jobs.app.task(name=DELIVERY)
@@ -155,7 +155,7 @@ async def _record_failure(context: HandlerContext, stored: StoredDelivery, error
 async def run_worker(jobs: JobQueue, concurrency_by_queues: Mapping[tuple[str, ...], int]) -> None:
     """Work until cancelled; then finish running jobs, and return those that take too long.
 
-    `slots` maps the names of queues to how many of their jobs run at once.
+    `concurrency_by_queues` maps the names of queues to how many of their jobs run at once.
     """
     while True:
         try:

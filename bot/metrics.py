@@ -170,7 +170,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def on_request(self, operation: str, status: int, seconds: float) -> None:
+    def on_request(self, operation: str, status: int) -> None:
         """One call to GitHub has ended."""
         self.github_requests.labels(operation, str(status)).inc()
 

@@ -6,8 +6,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from config.agent_kinds import AgentSpec, AgentSpecs, ConfigModel
-from config.problems import ConfigError, Problem
-from config.validation import parse_model
+from config.validation import parse_model, read_file
 
 DEFAULT_AGENTS_FILE: Final = Path(__file__).with_name("agents.yml")
 
@@ -25,9 +24,4 @@ def load_default_agents(path: Path = DEFAULT_AGENTS_FILE) -> dict[str, AgentSpec
     Raises ConfigError (its text names file and line) if the file cannot be read or is invalid. The start then stops,
     because half a team would look like a working service.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(str(path), [Problem(1, 1, "", f"the file cannot be read: {reason}")]) from None
-    return parse_model(ServiceAgents, text, str(path)).agents
+    return parse_model(ServiceAgents, read_file(path), str(path)).agents

@@ -6,14 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from config import setting_checks as checks
 from config.agent_tokens import AgentToken, read_agent_tokens
@@ -42,10 +37,10 @@ class SettingsError(Exception):
         super().__init__("\n".join(problems))
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of the service; each is an environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     github_app_id: int = Field(gt=0, description="The App's id, a number.")
     github_private_key: Annotated[SecretStr, AfterValidator(checks.private_key)] = Field(
@@ -122,7 +117,7 @@ class Settings(BaseSettings):
     alert_email_to: Annotated[tuple[str, ...], BeforeValidator(checks.mail_addresses)] = Field(
         (),
         description="Recipients of mails, separated by commas.",
-        json_schema_extra={"default_text": "nobody"},
+        json_schema_extra={"default_text": "no recipients"},
     )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",
@@ -207,18 +202,6 @@ class Settings(BaseSettings):
         """The addresses to which the keys are sent, by preset."""
         return {"cursor": self.cursor_api_url, "jules": self.jules_api_url, "devin": self.devin_api_url}
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only what `load_settings` passes: nothing comes from the surrounding environment."""
-        return (init_settings,)
-
 
 def load_settings(env: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
     """The settings from `env` (the process's environment if None), completed from `env_file` if it exists.
@@ -250,7 +233,7 @@ def _read_env_file(env_file: Path | None) -> dict[str, str]:
     if env_file is None:
         return {}
     try:
-        variables = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
+        variables = dotenv_values(env_file)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError((f"{env_file} cannot be read ({reason}): fix or remove it",)) from None

@@ -15,7 +15,7 @@ from config.agent_kinds import NAME_PATTERN, Capabilities, ConfigModel, check_un
 from config.labels import MAX_NAME_LENGTH
 from config.problems import ConfigError, Problem, quote, validation_error
 from config.repository import PriorityName
-from config.validation import parse_model
+from config.validation import parse_model, read_file
 
 TEMPLATES_FOLDER: Final = ".github/task-templates"
 BUILT_IN_FOLDER: Final = Path(__file__).with_name("templates")
@@ -161,12 +161,7 @@ def load_templates(folder: Path = BUILT_IN_FOLDER) -> dict[str, TaskTemplate]:
     """
     templates: dict[str, TaskTemplate] = {}
     for path in sorted(folder.glob("*.yml")):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise ConfigError(str(path), [Problem(1, 1, "", f"the file cannot be read: {reason}")]) from None
-        templates[path.stem] = parse_template(text, str(path))
+        templates[path.stem] = parse_template(read_file(path), str(path))
     if not templates:
         raise ConfigError(str(folder), [Problem(1, 1, "", "there are no task templates here")])
     return templates

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -31,6 +32,15 @@ _BOUND_MESSAGES: Final = {
     "too_short": ("must not be empty", "min_length"),
     "too_long": ("must have at most {} entries", "max_length"),
 }
+
+
+def read_file(path: Path) -> str:
+    """The text of one of the service's own files. Raises ConfigError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(str(path), [Problem(1, 1, "", f"the file cannot be read: {reason}")]) from None
 
 
 def parse_model(model: type[Model], text: str, path: str) -> Model:

@@ -77,13 +77,13 @@ class Window:
         return sum(amount for part, amount in self.spent if self._expires_at(part) > now)
 
     def add(self, moment: float, amount: int) -> Window:
-        """Add usage at `at`, which may be slightly in the future."""
+        """Add usage at `moment`, which may be slightly in the future."""
         amounts = {part: spent for part, spent in self.spent if self._expires_at(part) > moment}
         amounts[int(moment // self._part_seconds)] = amounts.get(int(moment // self._part_seconds), 0) + amount
         return replace(self, spent=tuple(sorted(amounts.items())))
 
     def subtract(self, moment: float, amount: int) -> Window:
-        """Remove usage that was counted at `at` but not needed."""
+        """Remove usage that was counted at `moment` but not needed."""
         amounts = dict(self.spent)
         part = int(moment // self._part_seconds)
         if part not in amounts:
@@ -133,7 +133,7 @@ class Bucket:
         return max(now, self.full_at - (BURST - tokens) * refill)
 
     def take(self, moment: float, refill: float) -> Bucket:
-        """The bucket after one token is taken at `at`."""
+        """The bucket after one token is taken at `moment`."""
         return Bucket(max(self.full_at, moment) + refill)
 
 
@@ -225,7 +225,7 @@ class Admission:
 def try_acquire(
     budget: RateLimitState, request: RateLimitRequest, now: float, limits: RateLimits, max_wait: float = 0.0
 ) -> Admission:
-    """Whether a call may go now, or a write within `patience` seconds, at `Admission.at`; or when to ask again.
+    """Whether a call may go now, or a write within `max_wait` seconds, at `Admission.send_at`; or when to ask again.
 
     Every limit works the same way: a priority leaves a share of it to more important ones, and of the bucket one token
     for each. So a call never waits for a less important one, whichever replica that is in.

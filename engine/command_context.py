@@ -1,8 +1,7 @@
-"""Loads what the rules of a command may know; what only one command needs is read for that command alone."""
+"""Loads what the rule of a command needs, as the registry of commands says."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from adapters.database import (
@@ -20,7 +19,9 @@ from core.assignment.queue import dependents_depth, sort_queue
 from core.audit.events import ASSIGNMENTS
 from core.conflicts.summary import blocking_pull
 from core.decide import CommandContext
+from core.decide.commands.base import SIGNAL_NEEDS, Need
 from core.decide.commands.queries import MAX_HISTORY_EVENTS
+from core.decide.commands.registry import needs_of_command
 from core.intake.references import find_issue_references
 from core.signals.base import CommandReceived
 from core.task.model import Status, Task
@@ -31,48 +32,51 @@ MAX_EXPLAINED_ATTEMPTS = 200  # of one task that `/explain` can show
 
 
 async def command_context(session: Session, number: int, signal: CommandReceived) -> CommandContext:
-    """Load what the rules of a command on the issue or task `number` may know."""
-    connection, fields = await session.flushed_connection(), session.repository.id
-    context = CommandContext(active_tasks=await agents.count_active_tasks(connection, fields))
-    return replace(context, **await _fields(session, number, signal))
+    """Load what the rule of a command on the issue or task `number` needs."""
+    needs = needs_of_command(signal.name) - SIGNAL_NEEDS
+    return CommandContext(**{need.value: await _load(need, session, number, signal) for need in needs})
 
 
-async def _fields(session: Session, number: int, command: CommandReceived) -> dict[str, Any]:
-    """Fields of `CommandContext`, by the name of the command."""
+async def _load(need: Need, session: Session, number: int, command: CommandReceived) -> Any:
+    """Load one field of `CommandContext`."""
     connection, repository_id = await session.flushed_connection(), session.repository.id
-    match command.name:
-        case "status":
-            return {"dead_letters": await dead_letters.task_dead_letters(connection, repository_id, number)}
-        case "history":
-            limit = MAX_HISTORY_EVENTS + 1
-            return {"recent_events": tuple(await audit_log.latest_events(connection, repository_id, number, limit))}
-        case "explain" if command.argument.strip():
-            events = await audit_log.latest_events(
-                connection, repository_id, number, MAX_EXPLAINED_ATTEMPTS, ASSIGNMENTS
-            )
-            return {"recent_events": tuple(events)}
-        case "agents":
-            return {"measures": await attempts.team_stats(connection, repository_id, session.now)}
-        case "task":
-            return {"templates": effective_templates(await repositories.template_files(connection, repository_id))}
-        case "conflicts":
-            open_pulls_by_number = await open_pulls.list_open(connection, repository_id)
-            pairs = await open_pulls.load_pairs(connection, repository_id)
-            return {"open_pulls": tuple(open_pulls_by_number.values()), "pairs": tuple(pairs)}
-        case "retro":
-            return await retrospectives.load_command_fields(session, command)
-        case "resolve":
-            return {"referenced_tasks": await _referenced_tasks(session, number, command)}
-        case "next":
+    match need:
+        case Need.ACTIVE_TASKS:
+            return await agents.count_active_tasks(connection, repository_id)
+        case Need.ASSIGNMENTS if command.argument.strip():
+            limit = MAX_EXPLAINED_ATTEMPTS
+            return tuple(await audit_log.latest_events(connection, repository_id, number, limit, ASSIGNMENTS))
+        case Need.ASSIGNMENTS:
+            return ()
+        case Need.DEAD_LETTERS:
+            return await dead_letters.task_dead_letters(connection, repository_id, number)
+        case Need.LATEST_RETROSPECTIVE:
+            return await retrospectives.find_latest(session)
+        case Need.MEASURES:
+            return await attempts.team_stats(connection, repository_id, session.now)
+        case Need.OPEN_PULLS:
+            return tuple((await open_pulls.list_open(connection, repository_id)).values())
+        case Need.PAIRS:
+            return tuple(await open_pulls.load_pairs(connection, repository_id))
+        case Need.QUEUE:
             ready = await store.tasks_with_status(connection, repository_id, [Status.READY])
-            queue = tuple(await _queue_with_depths(session, ready))
-            return {"retrospective": await retrospectives.find_latest(session), "queue": queue}
-    return {}
+            return tuple(await _queue_with_depths(session, ready))
+        case Need.RECENT_EVENTS:
+            return tuple(await audit_log.latest_events(connection, repository_id, number, MAX_HISTORY_EVENTS + 1))
+        case Need.REFERENCED_TASKS:
+            return await _referenced_tasks(session, number, command)
+        case Need.RETROSPECTIVE:
+            return await retrospectives.find_of_issue(session, command.number)
+        case Need.RETROSPECTIVE_INPUT:
+            return await retrospectives.load_command_input(session, command.argument)
+        case Need.TEMPLATES:
+            return effective_templates(await repositories.template_files(connection, repository_id))
+    raise NotImplementedError(need)
 
 
 def referenced_issues(command: CommandReceived) -> tuple[str, ...]:
     """Return the references of the issues that a command about dependencies names."""
-    if command.name == "resolve":
+    if Need.REFERENCED_TASKS in needs_of_command(command.name):
         return find_issue_references(command.argument)[0]
     return tuple(issue.reference for issue in command.referenced_issues.values() if issue)
 

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import repositories, store
 from adapters.github import GitHub
 from adapters.github.errors import GitHubError, Invalid, TooLarge
-from adapters.github.models import PullRequest
+from adapters.github.models import PullRequest, Repository
 from adapters.github.template_files import read_templates
 from config.problems import ConfigError, Problem
 from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
@@ -32,6 +33,18 @@ RECONCILE = "reconcile"
 # The payload of that deadline when every task is to be evaluated again, also where GitHub shows no difference.
 FULL_RECONCILE: Mapping[str, Any] = MappingProxyType({"whole": True})
 DIGEST = "digest"
+
+
+async def register_repository(connection: AsyncConnection, installation_id: int, repository: Repository) -> None:
+    """Store where a repository is, as GitHub lists it; an archived one is inactive."""
+    await repositories.save_repository(
+        connection,
+        repository.id,
+        installation_id=installation_id,
+        full_name=repository.full_name,
+        default_branch=repository.default_branch,
+        active=not repository.archived,
+    )
 
 
 async def sync_config(work: UnitOfWorkFactory, github: GitHub, repository_id: int, full_name: str) -> None:

@@ -30,7 +30,6 @@ class BacktestResult:
 
     score: ForecastScore
     uses_merges: bool
-    commit_count: int  # of the main line that were looked at
 
 
 async def find_git_dir(git: Git, folder: Path) -> Path:
@@ -82,7 +81,7 @@ async def run_backtest(
             progress(len(evaluations), len(chosen))
         _apply_change(change, paths)
         change_history.add(FinishedWork.from_text(text, change.paths))
-    return BacktestResult(ForecastScore(tuple(evaluations)), uses_merges, len(commits))
+    return BacktestResult(ForecastScore(tuple(evaluations)), uses_merges)
 
 
 def _apply_change(change: HistoryCommit, paths: set[str]) -> None:

@@ -13,7 +13,7 @@ from adapters.github.convert import actor
 from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
 from config.identities import agents_of_account
-from core.commands.registry import ROLES, has_role
+from core.commands.permissions import ROLES, has_role
 from core.decide.commands.base import CommandRejected
 from core.decide.commands.dependencies import parse_references
 from core.intake.missed_changes import LabelChange

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -29,7 +28,6 @@ from core.retro.model import (
     build_retrospective,
     parse_since,
 )
-from core.signals.base import CommandReceived
 from core.task.deadlines import DeadlineTarget, TargetKind
 from core.task.model import Actor
 from core.texts.retrospective import question_comment
@@ -76,16 +74,19 @@ async def _load_upcoming(connection: AsyncConnection, repository_id: int) -> tup
     return tuple(NextTask(task.number, task.title, task.priority.value) for task in tasks)
 
 
-async def load_command_fields(session: Session, command: CommandReceived) -> dict[str, Any]:
-    """Load what `/retro` needs: fields of `CommandContext`."""
-    connection, repository_id = await session.flushed_connection(), session.repository.id
-    retrospective = await rows.find_by_number(connection, repository_id, command.number)
-    fields: dict[str, Any] = {"retrospective": retrospective or await rows.find_latest(connection, repository_id)}
+async def load_command_input(session: Session, argument: str) -> RetrospectiveInput:
+    """Load what `/retro` with this argument evaluates; nothing if the argument names no time."""
     try:
-        since = parse_since(command.argument, session.now)
+        since = parse_since(argument, session.now)
     except ValueError:
-        return fields  # an answer to a question, or an error that the rule reports
-    return {**fields, "retrospective_input": await load_input(connection, session.repository, since)}
+        return RetrospectiveInput()  # an answer to a question, or an error that the rule reports
+    return await load_input(await session.flushed_connection(), session.repository, since)
+
+
+async def find_of_issue(session: Session, number: int) -> Retrospective | None:
+    """Load the retrospective with this issue, or the last one."""
+    connection = await session.flushed_connection()
+    return await rows.find_by_number(connection, session.repository.id, number) or await find_latest(session)
 
 
 async def find_latest(session: Session) -> Retrospective | None:

@@ -7,7 +7,7 @@ from adapters.database import store
 from adapters.github.convert import actor
 from adapters.github.models import Comment, Issue, User
 from core.commands.parser import ParsedCommand, new_commands, parse_commands
-from core.commands.registry import COMMANDS, MULTILINE_COMMANDS
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import AddReaction
 from core.effects.base import Comment as WriteComment
 from core.signals.base import EscalationAnswered
@@ -121,8 +121,8 @@ async def _resolve_task(context: HandlerContext, repository_id: int, issue: Issu
 def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:
     body = delivery.payload["comment"].get("body")
     if delivery.action == "created":
-        return parse_commands(body, COMMANDS, MULTILINE_COMMANDS)
+        return parse_commands(body, COMMANDS)
     if delivery.action == "edited":
         previous_body = delivery.payload.get("changes", {}).get("body", {}).get("from")
-        return new_commands(previous_body, body, COMMANDS, MULTILINE_COMMANDS)
+        return new_commands(previous_body, body, COMMANDS)
     return ()

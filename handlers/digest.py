@@ -6,7 +6,7 @@ from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import Issue, User
 from core.commands.checkboxes import CheckboxCommand, newly_ticked
-from core.commands.registry import has_role
+from core.commands.permissions import has_role
 from core.effects.base import UpsertDigest
 from engine import issue_reader
 from handlers.context import Delivery, HandlerContext

@@ -35,7 +35,7 @@ def may_be_relevant(event: str, action: str | None) -> bool:
 
 
 def is_relevant(event: str, payload: dict[str, Any], identity: Identity | None) -> bool:
-    """Whether a handler should process a delivery. `us` is None while the bot's own identity is unknown.
+    """Whether a handler should process a delivery. `identity` is None while the bot's own identity is unknown.
 
     A payload of unexpected shape counts as relevant: the handler reports what is wrong.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.database import repositories
-from engine.config_sync import sync_config
+from engine.config_sync import register_repository, sync_config
 from handlers.context import Delivery, HandlerContext
 
 
@@ -41,12 +41,5 @@ async def _save_repositories(
         if repository.id not in repository_ids:
             continue
         async with context.work.database.transaction() as connection:
-            await repositories.save_repository(
-                connection,
-                repository.id,
-                installation_id=installation_id,
-                full_name=repository.full_name,
-                default_branch=repository.default_branch,
-                active=not repository.archived,
-            )
+            await register_repository(connection, installation_id, repository)
         await sync_config(context.work, github, repository.id, repository.full_name)

@@ -10,7 +10,9 @@ from adapters.database.deliveries import update_delivery
 from adapters.database.repositories import RepositoryRow
 from adapters.github.convert import actor
 from adapters.github.models import User
-from core.commands.registry import COMMANDS, has_role
+from core.commands.permissions import has_role
+from core.decide.commands.base import Need
+from core.decide.commands.registry import COMMANDS, needs_of_command
 from core.signals.base import CommandReceived, IssueFacts
 from engine import issue_reader
 from handlers.context import Delivery, HandlerContext
@@ -52,11 +54,12 @@ async def run_commands(
     """
     github = context.github(repository)
     role = role or await issue_reader.get_role(github, repository.full_name, user)
-    needs_health = any(invocation.name == "agents" and not invocation.argument for invocation in invocations)
+    needs = {invocation.key: needs_of_command(invocation.name) for invocation in invocations}
+    needs_health = any(Need.HEALTH in needs[invocation.key] and not invocation.argument for invocation in invocations)
     health = await context.health_checks.check_all(repository) if needs_health else {}
     referenced_issues = {}
     for invocation in invocations:
-        if invocation.name == "depends" and has_role(role, COMMANDS["depends"].role):
+        if Need.REFERENCED_ISSUES in needs[invocation.key] and has_role(role, COMMANDS[invocation.name].role):
             issues = await issue_reader.resolve_references(
                 context.work.database, github, repository, invocation.argument
             )
@@ -76,7 +79,7 @@ async def run_commands(
                     agent_names=issue_reader.agents_of_user(repository, user),
                     health=health,
                     referenced_issues=referenced_issues.get(invocation.key, {}),
-                    issue=origin.issue if invocation.name == "task" else None,
+                    issue=origin.issue if Need.ISSUE in needs[invocation.key] else None,
                     occurred_at=origin.given_at,
                     from_button=origin.by_button,
                 ),

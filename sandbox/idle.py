@@ -53,11 +53,6 @@ class IdleTracker:
         """Whether nothing is busy."""
         return not self._busy
 
-    @property
-    def busy_names(self) -> list[str]:
-        """What is busy now, for messages."""
-        return sorted(work.name for work in self._busy)
-
     def begin_work(self, name: str) -> PendingWork:
         """Start a piece of work, busy from now on."""
         return PendingWork(self, name)

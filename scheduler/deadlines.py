@@ -42,7 +42,7 @@ async def handle_deadline(
 ) -> None:
     """Handle one deadline. If that fails it is due again soon, so no deadline is lost.
 
-    `is_heard` says whether deliveries of an event with an action are handled.
+    `is_handled` says whether deliveries of an event with an action are handled.
     """
     try:
         if target == REPOSITORY and kind == RECONCILE:

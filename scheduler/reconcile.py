@@ -77,7 +77,7 @@ async def reconcile(
 ) -> None:
     """Read the repository's configuration, tasks and pull requests, and apply what differs.
 
-    `whole` decides again on every open task: the configuration or the program has changed.
+    `full` decides again on every open task: the configuration or the program has changed.
     """
     async with work.database.autocommit() as connection:
         read_at = await repositories.config_read_at(connection, row.id)

@@ -8,7 +8,7 @@ from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from core.clock import Clock
-from engine.config_sync import FULL_RECONCILE, RECONCILE, REPOSITORY
+from engine.config_sync import FULL_RECONCILE, RECONCILE, REPOSITORY, register_repository
 from engine.error_policy import next_poll_at, policy_for
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.prune import PRUNE, SERVICE_TARGET
@@ -69,14 +69,7 @@ async def _save_repositories(work: UnitOfWorkFactory, client: GitHubClient, inst
     listed = await client.installation(installation_id).list_installation_repositories()
     for repository in listed:
         async with work.database.transaction() as connection:
-            await repositories.save_repository(
-                connection,
-                repository.id,
-                installation_id=installation_id,
-                full_name=repository.full_name,
-                default_branch=repository.default_branch,
-                active=not repository.archived,
-            )
+            await register_repository(connection, installation_id, repository)
             if not repository.archived:
                 stored = await repositories.load_repository(connection, repository.id)
                 is_unchanged = stored is not None and stored.policy_fingerprint == work.policy_fingerprint != ""

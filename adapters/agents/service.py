@@ -82,7 +82,7 @@ class Service(Protocol):
         ...
 
     async def read_output(self, client: ServiceClient, session: ServiceSession, request: AgentRequest) -> str:
-        """Its last message, or the newest one that is a plan or a verdict, if there is one (`last_words`)."""
+        """Its last message, or the newest one that is a plan or a verdict, if there is one (`select_output`)."""
         ...
 
     async def send_message(self, client: ServiceClient, session_id: str, request: AgentRequest, text: str) -> None:

@@ -53,4 +53,4 @@ class Channel(Protocol):
     """A way to people."""
 
     async def send(self, message: Message) -> None:
-        """Deliver it, within `TIMEOUT`. Raises `DeliveryFailed` (try again) or `Refused` (do not)."""
+        """Deliver it, within `TIMEOUT`. Raises `DeliveryFailed` (try again) or `DeliveryRejected` (do not)."""

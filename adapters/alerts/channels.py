@@ -23,7 +23,9 @@ class Channels:
     timeout_seconds: float = TIMEOUT  # seconds
 
     async def send(self, channel_name: str, message: Message) -> None:
-        """Deliver a message. Raises `ChannelNotConfigured`, `DeliveryFailed` (also a timeout), `Busy` or `Refused`."""
+        """Deliver a message. Raises `ChannelNotConfigured`, `DeliveryFailed` (also a timeout), `Busy` or
+        `DeliveryRejected`.
+        """
         if channel_name not in self.configured:
             settings = _SETTINGS.get(channel_name, "it up")
             raise ChannelNotConfigured(

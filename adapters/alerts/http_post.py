@@ -18,7 +18,7 @@ _RETRYABLE_STATUSES: Final = frozenset({408, 409, 425})  # besides those from 50
 async def post(
     http: aiohttp.ClientSession, service_name: str, url: str, body: bytes, headers: Mapping[str, str]
 ) -> None:
-    """Send the body; any 2xx is a delivery. Raises `DeliveryFailed`, `Busy` or `Refused`."""
+    """Send the body; any 2xx is a delivery. Raises `DeliveryFailed`, `Busy` or `DeliveryRejected`."""
     try:
         all_headers = {"Content-Type": "application/json", "User-Agent": "mcp-orchestrator", **headers}
         async with http.post(url, data=body, headers=all_headers, allow_redirects=False) as response:

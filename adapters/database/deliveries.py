@@ -31,7 +31,6 @@ class StoredDelivery:
     payload: bytes
     received_at: datetime
     attempts: int = 0
-    handled: bool = False
     repository: RepositoryRow | None = None  # as it was when the delivery was loaded, if we know it
 
 
@@ -42,7 +41,6 @@ _COLUMNS = (
     *(column for column in _D if column is not _D.payload),
     case((_HAS_SMALL_PAYLOAD, _D.payload)).label("payload"),
 )
-_SELECT_DELIVERY = select(*_COLUMNS).where(_D.guid == bindparam("which"))
 # The one before is marked as handled by the way.
 _MARK_HANDLED = (
     update(t.deliveries)
@@ -104,21 +102,9 @@ async def store_deliveries(database: Database, deliveries: Sequence[tuple[Stored
         return set(result.scalars())
 
 
-async def store_delivery(database: Database, delivery: StoredDelivery, key: str) -> bool:
-    """Keep one delivery and ask for its job; False when its GUID is here already."""
-    return delivery.guid in await store_deliveries(database, [(delivery, key)])
-
-
 async def count_unhandled(connection: AsyncConnection, limit: int) -> int:
     """How many deliveries wait to be handled; counted no further than to `most`."""
     return int((await connection.execute(_COUNT_UNHANDLED, {"most": limit})).scalar_one())
-
-
-async def load_delivery(connection: AsyncConnection, guid: str, max_bytes: int | None = None) -> StoredDelivery | None:
-    """The delivery with this GUID; without its payload (`b""`) if that has more than `most` bytes."""
-    return _delivery_from_row(
-        (await connection.execute(_SELECT_DELIVERY, {"which": guid, "most": max_bytes})).mappings().first()
-    )
 
 
 async def next_delivery(
@@ -148,7 +134,6 @@ def _delivery_from_row(row: RowMapping | None) -> StoredDelivery | None:
         payload=row["payload"] or b"",
         received_at=row[_D.received_at],
         attempts=row[_D.attempts],
-        handled=row[_D.handled_at] is not None,
     )
 
 

@@ -7,9 +7,7 @@ from adapters.git.merge import (
     MergeResult,
     commits_containing,
     is_ancestor,
-    merge_tree,
     merge_trees,
-    touched_files,
 )
 from adapters.git.mirror import Mirror
 from adapters.git.mirrors import MirrorPool
@@ -31,7 +29,5 @@ __all__ = [
     "check_git_version",
     "commits_containing",
     "is_ancestor",
-    "merge_tree",
     "merge_trees",
-    "touched_files",
 ]

@@ -52,7 +52,7 @@ class BranchResult:
 async def merge_with_base(
     mirror: Mirror, scratch: ScratchObjects, base: str, base_tree: str | None, heads: Collection[str]
 ) -> dict[str, BranchResult]:
-    """Merge each of these heads with the base, which has this tree (`tree_of`). Raises GitError, MergeError."""
+    """Merge each of these heads with the base, which has this tree (`find_tree`). Raises GitError, MergeError."""
     branches: dict[str, BranchResult] = {}
     for head in heads:
         if base_tree is None or not is_object_name(head):

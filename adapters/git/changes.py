@@ -107,7 +107,7 @@ def parent_folders(path: str) -> Iterator[str]:
 
 
 def candidate_pairs(changes: Mapping[int, Changes], keys: Collection[int] | None = None) -> CandidatePairs:
-    """The pairs that can conflict at all; with `of` those that one of these is part of."""
+    """The pairs that can conflict at all; with `keys` those that one of these is part of."""
     keys_by_path = _group_by_path((key, change.touched) for key, change in changes.items())
     keys_by_removed_folder = _group_by_path((key, change.removed_folders) for key, change in changes.items())
     common_pairs = set(_pairs(keys_by_path.values(), keys))

@@ -70,7 +70,7 @@ class Matrix:
     async def compare(
         self, mirror: Mirror, base: str, heads: Mapping[int, str], keys: Collection[int] | None = None
     ) -> MatrixResult:
-        """Try each head on the base, and compare all pairs; with `of` only those that one of these is part of.
+        """Try each head on the base, and compare all pairs; with `keys` only those that one of these is part of.
 
         `base` and `heads` are full SHAs that were fetched. Raises MergeError when git or the mirror is at fault;
         what is wrong with one branch or pair stands in its place.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from adapters.git.conflict_files import ConflictedFile, MergeConflict, read_conflict_files
 from adapters.git.conflict_lines import LineRange
-from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
+from adapters.git.merge_output import ParsedMerge, is_object_name
 from adapters.git.merge_tree import CommitPair, DiskFullError, MergeError, run_merges
 from adapters.git.mirror import Mirror
 from adapters.git.process import GitError
@@ -27,17 +27,6 @@ class MergeResult:
     tree: str | None
     files: tuple[ConflictedFile, ...] = ()
     messages: tuple[str, ...] = ()
-
-
-async def merge_tree(mirror: Mirror, ours: str, theirs: str, *, lines: bool = True) -> MergeResult:
-    """Merge two commits (full SHA, or a ref that was fetched) and say what comes of it.
-
-    With `lines` the conflicting lines of each file are named. Raises MergeError, never a guess.
-    """
-    [result] = await merge_trees(mirror, [(ours, theirs)], lines=lines)
-    if isinstance(result, MergeError):
-        raise result
-    return result
 
 
 async def merge_trees(
@@ -87,24 +76,6 @@ async def _merge_all(
     return tuple(results[index] for index in range(len(pairs)))
 
 
-async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
-    """Return the paths that `head` changed since it left `base`; a renamed file counts with both names.
-
-    Raises MergeError when a commit is missing or the two have no common ancestor.
-    """
-    async with mirror.read_lock():
-        commits = await _resolve_commits(mirror, [(base, head)])
-        for name in (base, head):
-            if name not in commits:
-                raise MergeError(f"{name[:200]!r} is not a commit that was fetched")
-        arguments = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z")
-        try:
-            result = await mirror.git.run(*arguments, f"{commits[base]}...{commits[head]}", git_dir=mirror.path)
-        except GitError as error:
-            raise MergeError(f"the changes cannot be listed: {error.stderr}") from error
-        return frozenset(path_text(path) for path in result.stdout.split(b"\0") if path)
-
-
 async def commits_containing(mirror: Mirror, commit: str) -> frozenset[str]:
     """The fetched commits whose history has this one in it, by full SHA. Raises GitError if it is missing."""
     result = await mirror.git.run(
@@ -145,7 +116,5 @@ __all__ = [
     "MergeError",
     "MergeResult",
     "commits_containing",
-    "merge_tree",
     "merge_trees",
-    "touched_files",
 ]

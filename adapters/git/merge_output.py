@@ -74,7 +74,7 @@ def raw_path(key: str) -> bytes:
 
 
 def read_merges(output: bytes, *, is_complete: bool) -> list[ParsedMerge]:
-    """Read all merges printed; without `whole` (git died) a half-printed last one is left out.
+    """Read all merges printed; unless it `is_complete` (git died) a half-printed last one is left out.
 
     Raises ValueError for anything that does not look as described above: rather no verdict than a wrong one.
     """

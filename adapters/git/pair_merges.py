@@ -58,7 +58,7 @@ class PairMerger:
         self._branches = branches
 
     async def merge(self, edit_pairs: Sequence[KeyPair], full_pairs: Sequence[KeyPair]) -> dict[KeyPair, Verdict]:
-        """Merge these pairs: those in `edits` merely edit the same files. Raises GitError, MergeError."""
+        """Merge these pairs: those in `edit_pairs` merely edit the same files. Raises GitError, MergeError."""
         verdicts: dict[KeyPair, Verdict] = dict.fromkeys(edit_pairs)
         batches = list(self._batches(edit_pairs))
         missing_heads = self._missing_heads(batches, full_pairs)

@@ -103,15 +103,14 @@ class Git:
         timeout_seconds: float | None = None,
         max_bytes: int | None = None,
     ) -> GitResult:
-        """Run one git command to its end, in `seconds` if that is more than the time every command has.
+        """Run one git command to its end, in `min_timeout_seconds` if that is more than the time every command has.
 
-        `within` is a time-out, in seconds, instead of that one. Of what it says at `most` so many bytes are read:
-        then it is killed, and that much counts as all that it said.
+        `timeout_seconds` replaces that time. Of what it says at most `max_bytes` are read: then it is killed, and that
+        much counts as all that it said.
 
-        `config` is handed over in the child's environment, so that neither disk nor process list shows it.
-        Raises GitError for an exit status outside `ok`, GitTimeoutError, and GitError also when git is not
-        installed; `secrets` are cut out of what git says. When the caller is cancelled the child is killed
-        first.
+        `config` is handed over in the child's environment, so that neither disk nor process list shows it. Raises
+        GitError for an exit status outside `allowed_statuses`, GitTimeoutError, and GitError also when git is not
+        installed; `secrets` are cut out of what git says. When the caller is cancelled the child is killed first.
         """
         command = arguments[0]
         timeout = max(self.timeout, min_timeout_seconds or 0.0) if timeout_seconds is None else timeout_seconds

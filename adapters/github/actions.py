@@ -17,7 +17,7 @@ LIST_RUNS: Final = operation(
     "GET",
     _ACTIONS + "/runs",
     permission=("actions", "read"),
-    query="actor branch event status created head_sha check_suite_id per_page",
+    query="event per_page",
     items="workflow_runs",
 )
 GET_RUN: Final = operation("actions/get-workflow-run", "GET", _RUN, permission=("actions", "read"))
@@ -63,32 +63,9 @@ WORKFLOW_DISPATCH: Final = operation(
 class ActionsOperations(BaseClient):
     """Workflow runs of a repository."""
 
-    async def list_workflow_runs(
-        self,
-        repo: str,
-        *,
-        branch: str | None = None,
-        head_sha: str | None = None,
-        event: str | None = None,
-        status: str | None = None,
-        actor: str | None = None,
-        created: str | None = None,
-        check_suite_id: int | None = None,
-        limit: int = 100,
-    ) -> list[WorkflowRun]:
-        """List runs, newest first, at most `limit`; `created` is a date range as in searches
-        (`>=2026-01-31`).
-        """
-        query = query_params(
-            branch=branch,
-            head_sha=head_sha,
-            event=event,
-            status=status,
-            actor=actor,
-            created=created,
-            check_suite_id=check_suite_id,
-            per_page=max(1, min(limit, 100)),
-        )
+    async def list_workflow_runs(self, repo: str, *, event: str | None = None, limit: int = 100) -> list[WorkflowRun]:
+        """List runs, newest first, at most `limit`."""
+        query = query_params(event=event, per_page=max(1, min(limit, 100)))
         runs: list[WorkflowRun] = []
         async for run in self._iterate(LIST_RUNS, WorkflowRun, repository_parts(repo), query):
             if len(runs) >= limit:

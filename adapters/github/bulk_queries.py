@@ -38,7 +38,6 @@ MIN_ISSUES_PER_PAGE: Final = 25
 PULLS_PER_PAGE: Final = 50
 NUMBERS_PER_QUERY: Final = 50  # things that are asked for by number in one query
 _UNKNOWN_FIELD: Final = "doesn't exist on type"
-MAX_HISTORY_ITEMS: Final = 100  # lines of a history, the latest
 
 ACTOR_FRAGMENT: Final = """
 fragment who on Actor { __typename login ... on User { databaseId } ... on Bot { databaseId } }
@@ -186,7 +185,7 @@ class BulkOperations(BaseClient):
         return await self._get_by_number(repo, numbers, "issue", "task", _ISSUE + ACTOR_FRAGMENT, IssueNode)
 
     async def list_open_pulls(self, repo: str, our_checks: Collection[str] = ()) -> PullList:
-        """Return all open pull requests, the oldest first. Check runs named in `ours` are ignored."""
+        """Return all open pull requests, the oldest first. Check runs named in `our_checks` are ignored."""
         pulls: list[PullWithChecks] = []
         heads: dict[str, str] = {}
         after = None
@@ -203,13 +202,13 @@ class BulkOperations(BaseClient):
             after = repository.pull_requests.page_info.end_cursor
 
     async def get_pulls(self, repo: str, numbers: Iterable[int], repository_id: int) -> dict[int, PullRequest | None]:
-        """Return these pull requests of the repository with the id `home_id`; None for one that is not there."""
+        """Return these pull requests of the repository with the id `repository_id`; None for one that is not there."""
         repository = RepositoryNode(database_id=repository_id, name_with_owner=repo)
         nodes = await self._get_by_number(repo, numbers, "pullRequest", "pull", _PULL + ACTOR_FRAGMENT, PullNode)
         return {number: node.to_pull(repository) if node else None for number, node in nodes.items()}
 
     async def get_histories(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueHistory | None]:
-        """Return what happened to the labels, the state and the title of these issues, the latest `HISTORY` lines."""
+        """Return what happened to the labels, the state and the title of these issues, the latest 100 events."""
         return await self._get_by_number(repo, numbers, "issue", "history", _HISTORY + ACTOR_FRAGMENT, IssueHistory)
 
     async def get_closed_states(self, references: Collection[tuple[str, int]]) -> dict[tuple[str, int], bool | None]:

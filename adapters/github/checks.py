@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final, Literal
 
-from adapters.github.base_client import BaseClient, body_params, format_timestamp, query_params, repository_parts
+from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
 from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
 from adapters.github.operation import operation
 
@@ -15,7 +14,7 @@ CheckConclusion = Literal["success", "failure", "neutral", "cancelled", "skipped
 
 _COMMIT: Final = "/repos/{owner}/{repo}/commits/{ref}"
 _RUNS: Final = "/repos/{owner}/{repo}/check-runs"
-_BODY: Final = "name status conclusion details_url external_id started_at completed_at output actions"
+_BODY: Final = "status conclusion output actions"
 
 LIST_RUNS: Final = operation(
     "checks/list-for-ref",
@@ -40,7 +39,9 @@ COMBINED: Final = operation(
     permission=("statuses", "read"),
     query="per_page",
 )
-CREATE: Final = operation("checks/create", "POST", _RUNS, permission=("checks", "write"), body=_BODY + " head_sha")
+CREATE: Final = operation(
+    "checks/create", "POST", _RUNS, permission=("checks", "write"), body=_BODY + " name head_sha external_id"
+)
 UPDATE: Final = operation(
     "checks/update", "PATCH", _RUNS + "/{check_run_id}", permission=("checks", "write"), body=_BODY
 )
@@ -49,13 +50,9 @@ UPDATE: Final = operation(
 class CheckOperations(BaseClient):
     """Checks. `ref` is a SHA, a branch or a tag."""
 
-    async def list_check_runs(
-        self, repo: str, ref: str, *, name: str | None = None, latest: bool = True
-    ) -> list[CheckRun]:
-        """List the check runs of a commit; `latest` leaves out those that a newer run of the same name
-        replaced.
-        """
-        query = query_params(check_name=name, filter="latest" if latest else "all")
+    async def list_check_runs(self, repo: str, ref: str, *, name: str | None = None) -> list[CheckRun]:
+        """List the check runs of a commit without those that a newer run of the same name replaced."""
+        query = query_params(check_name=name, filter="latest")
         return await self._request_all(LIST_RUNS, CheckRun, {**repository_parts(repo), "ref": ref}, query)
 
     async def list_check_suites(self, repo: str, ref: str) -> list[CheckSuite]:
@@ -77,9 +74,6 @@ class CheckOperations(BaseClient):
         status: CheckStatus | None = None,
         conclusion: CheckConclusion | None = None,
         external_id: str | None = None,
-        details_url: str | None = None,
-        started_at: datetime | None = None,
-        completed_at: datetime | None = None,
         output: Mapping[str, object] | None = None,
         actions: Sequence[Mapping[str, str]] | None = None,
     ) -> CheckRun:
@@ -87,7 +81,8 @@ class CheckOperations(BaseClient):
         body = body_params(
             name=name,
             head_sha=head_sha,
-            **_check_body(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
+            external_id=external_id,
+            **_check_body(status, conclusion, output, actions),
         )
         return await self._request_one(CREATE, CheckRun, repository_parts(repo), body=body)
 
@@ -96,21 +91,13 @@ class CheckOperations(BaseClient):
         repo: str,
         check_run_id: int,
         *,
-        name: str | None = None,
         status: CheckStatus | None = None,
         conclusion: CheckConclusion | None = None,
-        external_id: str | None = None,
-        details_url: str | None = None,
-        started_at: datetime | None = None,
-        completed_at: datetime | None = None,
         output: Mapping[str, object] | None = None,
         actions: Sequence[Mapping[str, str]] | None = None,
     ) -> CheckRun:
         """Change what is given of a check run; annotations are added to those it has."""
-        body = body_params(
-            name=name,
-            **_check_body(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
-        )
+        body = _check_body(status, conclusion, output, actions)
         values = {**repository_parts(repo), "check_run_id": check_run_id}
         return await self._request_one(UPDATE, CheckRun, values, body=body)
 
@@ -118,20 +105,12 @@ class CheckOperations(BaseClient):
 def _check_body(
     status: str | None,
     conclusion: str | None,
-    external_id: str | None,
-    details_url: str | None,
-    started_at: datetime | None,
-    completed_at: datetime | None,
     output: Mapping[str, object] | None,
     actions: Sequence[Mapping[str, str]] | None,
 ) -> dict[str, object]:
     return body_params(
         status=status,
         conclusion=conclusion,
-        external_id=external_id,
-        details_url=details_url,
-        started_at=None if started_at is None else format_timestamp(started_at),
-        completed_at=None if completed_at is None else format_timestamp(completed_at),
         output=None if output is None else dict(output),
         actions=None if actions is None else [dict(action) for action in actions],
     )

@@ -27,7 +27,7 @@ MAX_FAILED = 5  # failed checks described in detail; a hand-off has limits, and 
 async def read_checks(github: GitHub, repo: str, sha: str, our_app_id: int, *, is_final: bool = False) -> ChecksSeen:
     """The state of all checks on `sha` except the bot's own.
 
-    No check at all is `pending`, because checks need a moment to appear; with `final` it is `none`: that moment has
+    No check at all is `pending`, because checks need a moment to appear; with `is_final` it is `none`: that moment has
     passed.
     """
     suites = [

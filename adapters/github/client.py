@@ -26,7 +26,8 @@ from adapters.github.http import (
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
 from adapters.github.pulls import PullOperations
-from adapters.github.rate_limit import Limiter, RateLimitContext
+from adapters.github.rate_limit import RateLimitContext
+from adapters.github.rate_limiter import RateLimiter
 from adapters.github.repositories import RepositoryOperations
 from adapters.github.restore_queries import RestoreOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
@@ -78,7 +79,7 @@ class GitHub(
 class GitHubClient:
     """Everything the bot needs to talk to GitHub. Use as `async with GitHubClient(...) as client`.
 
-    `now` returns the present as an aware datetime; the hooks and the gate are those of `Transport`.
+    `now` returns the present as an aware datetime; the hooks and the limiter are those of `Transport`.
     """
 
     def __init__(
@@ -89,19 +90,17 @@ class GitHubClient:
         app_id: int | str,
         private_key_pem: str,
         now: Callable[[], datetime],
-        user_agent: str = "mcp-orchestrator",
         timeouts: HttpTimeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
         on_cache_hit: OnCacheHit | None = None,
-        limiter: Limiter | None = None,
+        limiter: RateLimiter | None = None,
         on_renamed: OnRenamed | None = None,
     ) -> None:
         self._transport = Transport(
             api_url=api_url,
             graphql_url=graphql_url,
             now=now,
-            user_agent=user_agent,
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,
@@ -115,7 +114,7 @@ class GitHubClient:
     def installation(self, installation_id: int, context: RateLimitContext | None = None) -> GitHub:
         """GitHub as this installation sees it; cheap, because all with the same id share tokens.
 
-        `passage` is the context for the rate limiter; without one, the call is treated as an answer to a user.
+        `context` is the context for the rate limiter; without one, the call is treated as an answer to a user.
         """
         return GitHub(
             self._transport, InstallationCredential(self._tokens, installation_id, context or RateLimitContext())

@@ -7,7 +7,6 @@ token is sent to the configured servers only, never to a host that a response na
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +27,8 @@ from adapters.github.errors import (
     UnknownOutcome,
     classify,
 )
-from adapters.github.rate_limit import Limiter, RateLimitContext
+from adapters.github.rate_limit import RateLimitContext
+from adapters.github.rate_limiter import RateLimiter
 from adapters.github.read_cache import CacheEntry, RequestCoalescer, ResponseCache
 from adapters.github.redirects import old_repository_name, redirect_target
 
@@ -40,7 +40,7 @@ _MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 _MAX_REDIRECTS: Final = 5
 _ACCEPT: Final = "application/vnd.github+json"
 
-OnCall = Callable[[str, int, float], None]
+OnCall = Callable[[str, int], None]
 OnCacheHit = Callable[[str], None]
 OnRenamed = Callable[[str], Awaitable[None]]
 Reader = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
@@ -129,18 +129,16 @@ class HttpClient:
         *,
         trusted: Collection[URL],
         now: Callable[[], datetime],
-        user_agent: str,
         timeouts: HttpTimeouts,
         retry: RetryPolicy,
         on_call: OnCall | None,
         on_cache_hit: OnCacheHit | None,
-        limiter: Limiter | None,
+        limiter: RateLimiter | None,
         on_renamed: OnRenamed | None,
         max_body: int,
     ) -> None:
         self._trusted = frozenset(trusted)
         self._now = now
-        self._user_agent = user_agent
         self._timeouts = timeouts
         self._retry = retry
         self._on_call = on_call
@@ -157,7 +155,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=25),  # GitHub allows 100 requests at once, to all replicas together
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent, "X-GitHub-Api-Version": API_VERSION},
+            headers={"User-Agent": "mcp-orchestrator", "X-GitHub-Api-Version": API_VERSION},
         )
 
     async def close(self) -> None:
@@ -234,7 +232,6 @@ class HttpClient:
                 sender, context, request.resource, is_write=request.is_write, content=request.content
             )
             context.write_count += request.is_write
-        started = time.perf_counter()
         status = 0
         try:
             status, body, next_url = await self._send_once(request, token)
@@ -245,7 +242,7 @@ class HttpClient:
             raise
         finally:
             if self._on_call is not None:
-                self._on_call(request.name, status, time.perf_counter() - started)
+                self._on_call(request.name, status)
         return status, body, next_url
 
     async def _send_once(self, request: Request, token: str) -> Reply:

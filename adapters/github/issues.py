@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final, Literal
 
 from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
-from adapters.github.errors import NotFound
 from adapters.github.models import Comment, Issue, IssueEvent, Reaction
 from adapters.github.operation import operation
 
@@ -28,14 +27,14 @@ LIST: Final = operation(
     query="labels state since sort direction per_page",
 )
 CREATE: Final = operation(
-    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels assignees", content=True
+    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels", content=True
 )
 UPDATE: Final = operation(
     "issues/update",
     "PATCH",
     _ISSUE,
     permission=("issues", "write"),
-    body="title body state state_reason labels assignees",
+    body="body state state_reason labels",
     content=True,
 )
 COMMENTS: Final = operation(
@@ -99,7 +98,6 @@ REMOVE_BLOCKED_BY: Final = operation(
     _ISSUE + "/dependencies/blocked_by/{issue_id}",
     permission=("issues", "write"),
 )
-PARENT: Final = operation("issues/get-parent", "GET", _ISSUE + "/parent", permission=("issues", "read"))
 SUB_ISSUES: Final = operation(
     "issues/list-sub-issues", "GET", _ISSUE + "/sub_issues", permission=("issues", "read"), query="per_page"
 )
@@ -131,11 +129,9 @@ class IssueOperations(BaseClient):
         )
         return await self._request_all(LIST, Issue, {**repository_parts(repo)}, query)
 
-    async def create_issue(
-        self, repo: str, *, title: str, body: str, labels: Sequence[str] = (), assignees: Sequence[str] = ()
-    ) -> Issue:
+    async def create_issue(self, repo: str, *, title: str, body: str, labels: Sequence[str] = ()) -> Issue:
         """Open an issue. Labels that do not exist are made by GitHub, in grey."""
-        content = body_params(title=title, body=body, labels=list(labels) or None, assignees=list(assignees) or None)
+        content = body_params(title=title, body=body, labels=list(labels) or None)
         return await self._request_one(CREATE, Issue, repository_parts(repo), body=content)
 
     async def update_issue(
@@ -143,21 +139,17 @@ class IssueOperations(BaseClient):
         repo: str,
         number: int,
         *,
-        title: str | None = None,
         body: str | None = None,
         state: Literal["open", "closed"] | None = None,
         state_reason: StateReason | None = None,
         labels: Sequence[str] | None = None,
-        assignees: Sequence[str] | None = None,
     ) -> Issue:
-        """Change what is given, leave the rest; `labels` and `assignees` replace the whole list."""
+        """Change what is given, leave the rest; `labels` replace the whole list."""
         content = body_params(
-            title=title,
             body=body,
             state=state,
             state_reason=state_reason,
             labels=None if labels is None else list(labels),
-            assignees=None if assignees is None else list(assignees),
         )
         return await self._request_one(UPDATE, Issue, _issue_params(repo, number), body=content)
 
@@ -219,13 +211,6 @@ class IssueOperations(BaseClient):
     async def remove_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
         """Let the issue no longer wait for the one with this database id; NotFound if it does not."""
         return await self._request_one(REMOVE_BLOCKED_BY, Issue, {**_issue_params(repo, number), "issue_id": issue_id})
-
-    async def get_parent(self, repo: str, number: int) -> Issue | None:
-        """Return the issue this one is a sub-issue of, or None."""
-        try:
-            return await self._request_one(PARENT, Issue, _issue_params(repo, number))
-        except NotFound:
-            return None
 
     async def list_sub_issues(self, repo: str, number: int) -> list[Issue]:
         """List the sub-issues, in their order."""

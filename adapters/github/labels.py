@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from adapters.github.base_client import BaseClient, body_params, parse, repository_parts
+from adapters.github.base_client import BaseClient, parse, repository_parts
 from adapters.github.errors import GraphQLError, Invalid, NotFound, UnknownOutcome
 from adapters.github.models import Label
 from adapters.github.operation import operation
@@ -17,16 +17,8 @@ MAX_DESCRIPTION: Final = 100
 _ISSUE_LABELS: Final = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
 
 LIST: Final = operation("issues/list-labels-for-repo", "GET", _LABELS, permission=("issues", "read"), query="per_page")
-GET: Final = operation("issues/get-label", "GET", _LABELS + "/{name}", permission=("issues", "read"))
 CREATE: Final = operation(
     "issues/create-label", "POST", _LABELS, permission=("issues", "write"), body="name color description"
-)
-UPDATE: Final = operation(
-    "issues/update-label",
-    "PATCH",
-    _LABELS + "/{name}",
-    permission=("issues", "write"),
-    body="new_name color description",
 )
 LIST_ON_ISSUE: Final = operation(
     "issues/list-labels-on-issue", "GET", _ISSUE_LABELS, permission=("issues", "read"), query="per_page"
@@ -40,10 +32,6 @@ class LabelOperations(BaseClient):
     async def list_repo_labels(self, repo: str) -> list[Label]:
         """List the labels that the repository knows."""
         return await self._request_all(LIST, Label, repository_parts(repo))
-
-    async def get_label(self, repo: str, name: str) -> Label:
-        """Return one label of the repository; NotFound when it has none of this name."""
-        return await self._request_one(GET, Label, {**repository_parts(repo), "name": name})
 
     async def create_label(self, repo: str, name: str, *, color: str, description: str = "") -> Label:
         """Create a label; Invalid with `already_exists` when there is one (names differ by more than case)."""
@@ -103,19 +91,6 @@ class LabelOperations(BaseClient):
             results = error.data
         results_by_name = {label.name: results.get(f"w{index}") for index, label in enumerate(labels)}
         return {name: str(result["label"]["id"]) for name, result in results_by_name.items() if result}
-
-    async def update_label(
-        self,
-        repo: str,
-        name: str,
-        *,
-        new_name: str | None = None,
-        color: str | None = None,
-        description: str | None = None,
-    ) -> Label:
-        """Change what is given of a label, leave the rest."""
-        body = body_params(new_name=new_name, color=color, description=description)
-        return await self._request_one(UPDATE, Label, {**repository_parts(repo), "name": name}, body=body)
 
     async def list_issue_labels(self, repo: str, number: int) -> list[Label]:
         """List the labels of an issue."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
-from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review, ReviewComment
+from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, ReviewComment
 from adapters.github.operation import Value, operation
 
 MergeMethod = Literal["merge", "squash", "rebase"]
@@ -19,13 +19,10 @@ LIST: Final = operation(
     "GET",
     _PULLS,
     permission=("pull_requests", "read"),
-    query="state head base sort direction per_page",
+    query="state head sort direction per_page",
 )
 FILES: Final = operation(
     "pulls/list-files", "GET", _PULL + "/files", permission=("pull_requests", "read"), query="per_page"
-)
-REVIEWS: Final = operation(
-    "pulls/list-reviews", "GET", _PULL + "/reviews", permission=("pull_requests", "read"), query="per_page"
 )
 COMMENTS: Final = operation(
     "pulls/list-review-comments",
@@ -35,13 +32,6 @@ COMMENTS: Final = operation(
     query="sort direction per_page",
 )
 MAX_REVIEW_COMMENTS: Final = 300
-LIST_OF_COMMIT: Final = operation(
-    "repos/list-pull-requests-associated-with-commit",
-    "GET",
-    "/repos/{owner}/{repo}/commits/{commit_sha}/pulls",
-    permission=("pull_requests", "read"),
-    query="per_page",
-)
 MERGE: Final = operation(
     "pulls/merge",
     "PUT",
@@ -76,22 +66,17 @@ class PullOperations(BaseClient):
         *,
         state: Literal["open", "closed", "all"] = "open",
         head: str | None = None,
-        base: str | None = None,
     ) -> list[PullRequest]:
-        """List pull requests, the latest changed first; `head` is `owner:branch`, `base` a branch."""
-        query = query_params(state=state, head=head, base=base, sort="updated", direction="desc")
+        """List pull requests, the latest changed first; `head` is `owner:branch`."""
+        query = query_params(state=state, head=head, sort="updated", direction="desc")
         return await self._request_all(LIST, PullRequest, repository_parts(repo), query)
 
     async def list_pull_files(self, repo: str, number: int) -> list[ChangedFile]:
         """List the files it changes; GitHub gives at most 3,000."""
         return await self._request_all(FILES, ChangedFile, _pull_params(repo, number))
 
-    async def list_pull_reviews(self, repo: str, number: int) -> list[Review]:
-        """List its reviews, oldest first; a person's latest one counts."""
-        return await self._request_all(REVIEWS, Review, _pull_params(repo, number))
-
     async def list_review_comments(self, repo: str, number: int, review_id: int) -> list[ReviewComment]:
-        """List the comments on lines that belong to a review, in their order; among the newest `MOST_COMMENTS`.
+        """List the comments on lines that belong to a review, in their order; among the newest `MAX_REVIEW_COMMENTS`.
 
         From the list of the whole pull request: of its comments GitHub's description says that they have lines.
         """
@@ -104,12 +89,6 @@ class PullOperations(BaseClient):
             if count == MAX_REVIEW_COMMENTS:
                 break
         return comments[::-1]
-
-    async def list_pulls_of_commit(self, repo: str, sha: str) -> list[PullRequest]:
-        """List the pull requests that contain a commit; the only way from a fork's check run to its pull
-        request.
-        """
-        return await self._request_all(LIST_OF_COMMIT, PullRequest, {**repository_parts(repo), "commit_sha": sha})
 
     async def merge_pull(
         self,

@@ -1,10 +1,9 @@
-"""Defines the interface between calls to GitHub and the rate limiter."""
+"""Defines the context of calls to GitHub, by which the rate limiter decides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from adapters.github.errors import RateLimited
 from core.effects.priority import SendPriority
@@ -34,33 +33,3 @@ class RateLimitContext:
     write_count: int = 0
     has_started: bool = False  # its first write was admitted, or it needs none: from then on calls may have been made
     reserved_write: Write | None = None  # a write that was admitted, and is still to come
-
-
-class Limiter(Protocol):
-    """Keeps what one sender (`installation:7`) sends within GitHub's limits."""
-
-    async def reserve(self, sender: str, context: RateLimitContext, *, content: bool) -> None:
-        """Return when a write may go; the context then holds it. Raises RateLimitWait like `acquire`."""
-        ...
-
-    def release(self, sender: str, context: RateLimitContext) -> None:
-        """The write that `passage` holds, if it still does, is not made."""
-        ...
-
-    async def acquire(
-        self, sender: str, context: RateLimitContext, resource: str, *, is_write: bool, content: bool
-    ) -> None:
-        """Return when the call may go. Raises RateLimitWait if that takes longer than is worth waiting here."""
-        ...
-
-    def count_request(self, sender: str, *, is_write: bool) -> None:
-        """Count a further request of an admitted call: it was redirected."""
-        ...
-
-    def update_limit(self, sender: str, resource: str, limit: int, remaining: int, reset_at: datetime) -> None:
-        """Record the limit by the hour from a response."""
-        ...
-
-    async def block_until(self, sender: str, until: datetime) -> None:
-        """GitHub asks this sender to wait."""
-        ...

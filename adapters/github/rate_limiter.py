@@ -91,7 +91,7 @@ class _Usage:
 
 
 class RateLimiter:
-    """The rate limiter, as `adapters.github.rate_limit.Limiter` describes it."""
+    """Keeps what each sender (`installation:7`) sends within GitHub's limits."""
 
     def __init__(self, store: BudgetStore, clock: Clock, limits: RateLimits, on_wait: OnWait | None = None) -> None:
         self._store = store
@@ -104,7 +104,7 @@ class RateLimiter:
         """Return when a write may go; it is recorded, and the context's next write uses it.
 
         So nothing is read for a write that then has to wait. An unused write is `release`d, and one that is held for
-        longer than `HOLD` loses its slot: a replica that dies blocks no other.
+        longer than `RESERVATION_SECONDS` loses its slot: a replica that dies blocks no other.
         """
         self.release(sender, context)
         context.reserved_write = await self._acquire_write(
@@ -112,7 +112,7 @@ class RateLimiter:
         )
 
     def release(self, sender: str, context: RateLimitContext) -> None:
-        """The write that `passage` holds, if it still does, is not made: what was entered for it is free again."""
+        """The write that `context` holds, if it still does, is not made: what was entered for it is free again."""
         reserved, context.reserved_write = context.reserved_write, None
         if reserved is not None:
             self._add_pending(sender, _PendingUsage(refunds=(Refund(reserved),)))

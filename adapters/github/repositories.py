@@ -8,16 +8,12 @@ from typing import Final
 
 from adapters.github.base_client import BaseClient, parse, query_params, repository_parts
 from adapters.github.errors import Invalid, NotFound, TooLarge, UnexpectedResponse
-from adapters.github.models import Branch, Commit, Comparison, FileContent, Permission, Repository
+from adapters.github.models import Commit, Comparison, FileContent, Permission, Repository
 from adapters.github.operation import operation
 
 _REPO: Final = "/repos/{owner}/{repo}"
 
 GET: Final = operation("repos/get", "GET", _REPO, permission=("metadata", "read"))
-GET_BRANCH: Final = operation("repos/get-branch", "GET", _REPO + "/branches/{branch}", permission=("contents", "read"))
-DELETE_REF: Final = operation(
-    "git/delete-ref", "DELETE", _REPO + "/git/refs/{ref}", permission=("contents", "write"), slashes="ref"
-)
 COMPARE: Final = operation(
     "repos/compare-commits-with-basehead",
     "GET",
@@ -48,22 +44,6 @@ class RepositoryOperations(BaseClient):
     async def get_repository(self, repo: str) -> Repository:
         """Return a repository, by its present name also when asked by a former one."""
         return await self._request_one(GET, Repository, repository_parts(repo))
-
-    async def get_branch(self, repo: str, branch: str) -> Branch:
-        """Return a branch and its head commit; NotFound when there is none."""
-        return await self._request_one(GET_BRANCH, Branch, {**repository_parts(repo), "branch": branch})
-
-    async def delete_branch(self, repo: str, branch: str) -> bool:
-        """Delete a branch; False when it was not there any more."""
-        try:
-            await self._execute(DELETE_REF, {**repository_parts(repo), "ref": f"heads/{branch}"})
-        except NotFound:
-            return False
-        except Invalid as error:
-            if "does not exist" in error.message:
-                return False
-            raise
-        return True
 
     async def compare(self, repo: str, base: str, head: str) -> Comparison:
         """Compare two commits or branches; ValueError for names that would change the question."""

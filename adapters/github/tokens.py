@@ -27,6 +27,8 @@ JWT_RESERVE: Final = timedelta(minutes=1)
 TOKEN_RESERVE: Final = timedelta(minutes=5)
 """A token is replaced this long before it expires, so that none dies in the middle of a job."""
 
+MAX_TOKENS: Final = 10_000  # that are kept
+
 Now = Callable[[], datetime]
 
 
@@ -82,10 +84,10 @@ class AppAuth:
 class InstallationTokens:
     """Tokens by installation id. Callers that ask at the same time share one request to GitHub."""
 
-    def __init__(self, create: Callable[[int], Awaitable[InstallationToken]], now: Now, maxsize: int = 10_000) -> None:
+    def __init__(self, create: Callable[[int], Awaitable[InstallationToken]], now: Now) -> None:
         self._create = create
         self._cache: TLRUCache[int, InstallationToken] = TLRUCache(
-            maxsize,
+            MAX_TOKENS,
             ttu=lambda _key, value, _now: (value.expires_at - TOKEN_RESERVE).timestamp(),
             timer=lambda: now().timestamp(),
         )

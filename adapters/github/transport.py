@@ -30,7 +30,7 @@ from adapters.github.http import (
     RetryPolicy,
 )
 from adapters.github.operation import Operation, Value
-from adapters.github.rate_limit import Limiter
+from adapters.github.rate_limiter import RateLimiter
 
 MAX_PAGES: Final = 1000
 
@@ -47,10 +47,10 @@ class ApiResponse:
 class Transport:
     """The session and its rules. Use as `async with Transport(...) as transport`.
 
-    `api_url` and `graphql_url` are given apart because GitHub Enterprise and other servers do not derive one
-    from the other. `on_call(operation_id, status, seconds)` is told of every exchange, status 0 meaning no
-    answer; `on_saved(how)` of every read that cost no full answer (`shared`, `unchanged`). `gate` lets calls out;
-    `on_moved(owner/name)` is told when calls to a repository are led elsewhere for good.
+    `api_url` and `graphql_url` are given apart because GitHub Enterprise and other servers do not derive one from the
+    other. `on_call(operation_id, status)` is told of every exchange, status 0 meaning no answer; `on_cache_hit(reason)`
+    of every read that cost no full answer (`shared`, `unchanged`). `limiter` lets calls out; `on_renamed(owner/name)`
+    is told when calls to a repository are led elsewhere for good.
     """
 
     def __init__(
@@ -59,12 +59,11 @@ class Transport:
         api_url: str,
         graphql_url: str,
         now: Callable[[], datetime],
-        user_agent: str = "mcp-orchestrator",
         timeouts: HttpTimeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
         on_cache_hit: OnCacheHit | None = None,
-        limiter: Limiter | None = None,
+        limiter: RateLimiter | None = None,
         on_renamed: OnRenamed | None = None,
         max_body: int = MAX_BODY_BYTES,
     ) -> None:
@@ -75,7 +74,6 @@ class Transport:
         self._http = HttpClient(
             trusted={self._api_url.origin(), self._graphql_url.origin()},
             now=now,
-            user_agent=user_agent,
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,

@@ -3,49 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from adapters.database import audit_log, repositories
+from adapters.database import audit_log
 from adapters.database.audit_log import AuditResult
-from adapters.database.database import Database
-from bot.app import database_url
+from bot.cli.database import open_read_only, select_repositories, select_repository
 from config.settings import Settings
 from core.audit.events import Event
 from core.text_safety.sanitize import one_line
-
-
-@asynccontextmanager
-async def open_read_only(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """A connection that sees one snapshot of the database and changes nothing."""
-    async with AsyncExitStack() as stack:
-        database = Database(await database_url(settings, stack), 2)
-        stack.push_async_callback(database.close)
-        await database.migrate()
-        connection = await stack.enter_async_context(database.transaction())
-        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        yield connection
-
-
-async def select_repositories(connection: AsyncConnection, name_filter: str) -> Sequence[tuple[int, str]]:
-    """The repository of this name, or all. Raises LookupError if there is none."""
-    all_repositories = await repositories.list_all(connection)
-    matching = [
-        (repository_id, full_name)
-        for repository_id, full_name in all_repositories
-        if not name_filter or full_name.lower() == name_filter.lower()
-    ]
-    if not matching:
-        names = ", ".join(full_name for _, full_name in all_repositories) or "none yet"
-        raise LookupError(
-            f"There is no repository {name_filter!r}; there are: {names}"
-            if name_filter
-            else "The database has no repository."
-        )
-    return matching
 
 
 async def verify_repositories(settings: Settings, name_filter: str = "") -> dict[str, AuditResult]:
@@ -60,14 +24,10 @@ async def verify_repositories(settings: Settings, name_filter: str = "") -> dict
 async def task_history(settings: Settings, name_filter: str, number: int, limit: int) -> list[Event]:
     """The end of a task's audit log. Raises LookupError if the repository is unknown, or must be named."""
     async with open_read_only(settings) as connection:
-        repositories_found = await select_repositories(connection, name_filter)
-        if len(repositories_found) > 1:
-            raise LookupError(
-                "Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in repositories_found)
-            )
-        events = await audit_log.latest_events(connection, repositories_found[0][0], number, limit)
+        repository_id, full_name = await select_repository(connection, name_filter)
+        events = await audit_log.latest_events(connection, repository_id, number, limit)
         if not events:
-            raise LookupError(f"The audit log has no entry for #{number} in {repositories_found[0][1]}.")
+            raise LookupError(f"The audit log has no entry for #{number} in {full_name}.")
         return events
 
 

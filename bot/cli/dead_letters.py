@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from adapters.database import dead_letters as dead_letter_store
-from adapters.database.database import Database
-from adapters.database.jobs import JobQueue
-from bot.app import database_url
+from bot.cli.database import open_database
 from config.settings import Settings
 from core.dead_letter import DeadLetter
 from core.text_safety.sanitize import one_line
 
 
-@asynccontextmanager
-async def _open_database(settings: Settings) -> AsyncIterator[tuple[Database, JobQueue]]:
-    async with AsyncExitStack() as stack:
-        url = await database_url(settings, stack)
-        database = Database(url, 2)
-        stack.push_async_callback(database.close)
-        await database.migrate()
-        jobs = JobQueue(url, pool_size=2)
-        await stack.enter_async_context(jobs.app.open_async())
-        yield database, jobs
-
-
 async def list_dead_letters(settings: Settings) -> list[DeadLetter]:
     """All dead letters, oldest first."""
-    async with _open_database(settings) as (database, _), database.autocommit() as connection:
+    async with open_database(settings) as (database, _), database.autocommit() as connection:
         return await dead_letter_store.all_dead_letters(connection)
 
 
 async def retry_dead_letters(settings: Settings, dead_letter_id: str | None = None, *, retry_all: bool = False) -> int:
-    """Let the running bot retry dead letters: one, `every` one, or all alert messages; returns how many.
+    """Let the running bot retry dead letters: one, all with `retry_all`, or all alert messages; returns how many.
 
     Raises LookupError for one that does not exist or cannot be sent again.
     """
-    async with _open_database(settings) as (database, jobs), database.transaction() as connection:
+    async with open_database(settings) as (database, jobs), database.transaction() as connection:
         count = await dead_letter_store.retry_all(
             connection, jobs, datetime.now(UTC), dead_letter_id, include_all=retry_all
         )
@@ -54,7 +38,7 @@ async def retry_dead_letters(settings: Settings, dead_letter_id: str | None = No
 
 async def discard_dead_letter(settings: Settings, dead_letter_id: str) -> None:
     """Discard a dead letter that a person has seen. Raises LookupError if it does not exist."""
-    async with _open_database(settings) as (database, _), database.transaction() as connection:
+    async with open_database(settings) as (database, _), database.transaction() as connection:
         if not await dead_letter_store.discard(connection, dead_letter_id):
             raise LookupError(
                 f"There is no dead letter {one_line(dead_letter_id, 80)}; `orchestrator dead-letters` lists them."

@@ -23,7 +23,7 @@ MAX_LISTED = 20  # branches in the table, the latest
 async def run_with_progress(path: Path, limit: int, *, quiet: bool) -> BacktestResult:
     """Replay the repository at `path`; without `quiet` progress is shown on a terminal.
 
-    Raises `CannotReplay`, `GitError`, and RuntimeError if git is missing or too old.
+    Raises `BacktestError`, `GitError`, and RuntimeError if git is missing or too old.
     """
     git = Git()
     await check_git_version(git)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import structlog
 
 from adapters.database import repositories, store
+from adapters.github import GitHub
 from adapters.github.errors import GitHubError
+from adapters.github.models import Repository
 from bot.app import Bot, assemble
 from config.settings import Settings
 from engine.card_state import CardStateCodec
-from engine.config_sync import sync_config
+from engine.config_sync import register_repository, sync_config
 from engine.restore import NotEmptyError, RestoredTask, RestoreReport, has_tasks, restore_repository
 
 log = structlog.get_logger()
@@ -56,28 +58,17 @@ async def restore_all(bot: Bot, codec: CardStateCodec, repository_name: str = ""
         if await store.has_tasks(connection):
             raise NotEmptyError("The database already has tasks; only an empty one can be restored.")
     reports = []
-    for installation in await bot.client.app.list_installations():
-        if installation.suspended_at is not None:
+    async for installation_id, github, repository in _active_repositories(bot):
+        if repository_name and repository.full_name.lower() != repository_name.lower():
             continue
-        github = bot.client.installation(installation.id)
-        for repository in await github.list_installation_repositories():
-            if repository.archived or (repository_name and repository.full_name.lower() != repository_name.lower()):
-                continue
-            async with bot.database.transaction() as connection:
-                await repositories.save_repository(
-                    connection,
-                    repository.id,
-                    installation_id=installation.id,
-                    full_name=repository.full_name,
-                    default_branch=repository.default_branch,
-                    active=True,
-                )
-            await sync_config(bot.work, github, repository.id, repository.full_name)
-            async with bot.database.autocommit() as connection:
-                row = await repositories.load_repository(connection, repository.id)
-            if row is not None:
-                identity = await bot.outbox.identity(installation.id)
-                reports.append(await restore_repository(bot.work, github, row, codec, identity.bot_id))
+        async with bot.database.transaction() as connection:
+            await register_repository(connection, installation_id, repository)
+        await sync_config(bot.work, github, repository.id, repository.full_name)
+        async with bot.database.autocommit() as connection:
+            row = await repositories.load_repository(connection, repository.id)
+        if row is not None:
+            identity = await bot.outbox.identity(installation_id)
+            reports.append(await restore_repository(bot.work, github, row, codec, identity.bot_id))
     if not reports:
         raise LookupError(
             f"The App is not installed in {repository_name}."
@@ -85,6 +76,17 @@ async def restore_all(bot: Bot, codec: CardStateCodec, repository_name: str = ""
             else "The App is not installed anywhere."
         )
     return reports
+
+
+async def _active_repositories(bot: Bot) -> AsyncIterator[tuple[int, GitHub, Repository]]:
+    """The repositories of all installations, without suspended and archived ones, each with its installation."""
+    for installation in await bot.client.app.list_installations():
+        if installation.suspended_at is not None:
+            continue
+        github = bot.client.installation(installation.id)
+        for repository in await github.list_installation_repositories():
+            if not repository.archived:
+                yield installation.id, github, repository
 
 
 async def repositories_to_restore(bot: Bot) -> list[str]:
@@ -101,17 +103,10 @@ async def repositories_to_restore(bot: Bot) -> list[str]:
     names: list[str] = []
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            for installation in await bot.client.app.list_installations():
-                if installation.suspended_at is not None:
-                    continue
-                github = bot.client.installation(installation.id)
-                identity = await bot.outbox.identity(installation.id)
-                names += [
-                    repository.full_name
-                    for repository in await github.list_installation_repositories()
-                    if not repository.archived
-                    and await has_tasks(github, repository.full_name, repository.id, codec, identity.bot_id)
-                ]
+            async for installation_id, github, repository in _active_repositories(bot):
+                identity = await bot.outbox.identity(installation_id)
+                if await has_tasks(github, repository.full_name, repository.id, codec, identity.bot_id):
+                    names.append(repository.full_name)
     except (GitHubError, OSError) as error:
         log.warning("restore_check_skipped", error=str(error))
     return names

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack
 
 from pydantic import TypeAdapter
 
 from adapters.database import repositories
-from adapters.database.database import Database
-from adapters.database.jobs import JobQueue
-from bot.app import database_url
-from bot.cli.audit import open_read_only, select_repositories
+from bot.cli.database import open_database, open_read_only, select_repository
 from config.settings import Settings
 from core.retro.model import Retrospective, build_retrospective, parse_since
 from core.texts.retrospective import retrospective_body, retrospective_title
@@ -34,10 +30,7 @@ async def create_retrospective(settings: Settings, name_filter: str, since: str,
     except ValueError as error:
         raise LookupError(str(error)) from None
     async with open_read_only(settings) as connection:
-        matching = await select_repositories(connection, name_filter)
-        if len(matching) > 1:
-            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in matching))
-        repository_id, full_name = matching[0]
+        repository_id, full_name = await select_repository(connection, name_filter)
         repository = await repositories.load_repository(connection, repository_id)
         retrospective_input = (
             await retrospectives.load_input(connection, repository, since_time) if repository else None
@@ -56,12 +49,7 @@ async def create_retrospective(settings: Settings, name_filter: str, since: str,
 
 
 async def _post(settings: Settings, repository_id: int, retrospective: Retrospective) -> None:
-    async with AsyncExitStack() as stack:
-        url = await database_url(settings, stack)
-        database = Database(url, 2)
-        stack.push_async_callback(database.close)
-        jobs = JobQueue(url, pool_size=2)
-        await stack.enter_async_context(jobs.app.open_async())
+    async with open_database(settings) as (database, jobs):
         try:
             async with UnitOfWorkFactory(database, jobs, SystemClock().now).begin(repository_id) as unit:
                 if unit.session.policy.dry_run:

@@ -75,7 +75,7 @@ class Watcher:
     """Looks at the database again and again, and remembers the events that it has seen."""
 
     def __init__(self, environment: Environment, started_at: datetime) -> None:
-        """`since` is the moment from which time is counted."""
+        """`started_at` is the moment from which time is counted."""
         self._environment = environment
         self._started_at = started_at
         self._last_event_id = 0

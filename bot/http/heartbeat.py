@@ -1,7 +1,6 @@
 """Serves `POST /internal/agent/heartbeat`: an agent reports progress and learns whether it still holds the task.
 
-A token of the setting AGENT_TOKENS authenticates the agent. `Credentials` is the extension point for other proofs, such
-as the identity tokens of GitHub Actions.
+A token of the setting AGENT_TOKENS authenticates the agent.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import structlog
 from aiohttp import web
@@ -66,31 +65,18 @@ class HeartbeatRejected(Exception):
         self.reason = reason
 
 
-class Grant(Protocol):
-    """What a proof allows."""
-
-    def covers(self, repository: str, agent: str) -> bool:
-        """Whether its bearer may speak for this agent there."""
-        ...
-
-
-class Credentials(Protocol):
-    """Who may speak for which agent."""
-
-    def authenticate(self, given_token: str) -> Sequence[Grant]:
-        """What this proof allows. Raises `HeartbeatRejected` (401, 503) if it is not valid."""
-        ...
-
-
 class HeartbeatTokens:
     """The tokens of AGENT_TOKENS."""
 
     def __init__(self, agent_tokens: Sequence[AgentToken]) -> None:
-        """`known` are all that are valid now; without any, every heartbeat is refused."""
+        """`agent_tokens` are all that are valid now; without any, every heartbeat is rejected."""
         self._tokens = [(entry, entry.token.get_secret_value().encode()) for entry in agent_tokens]
 
-    def authenticate(self, given_token: str) -> Sequence[Grant]:
-        """Every token is compared, each in the same time, so that an answer tells nothing of them."""
+    def authenticate(self, given_token: str) -> Sequence[AgentToken]:
+        """Return the entries with this token. Raises `HeartbeatRejected` (401, 503) if there are none.
+
+        Every token is compared, each in the same time, so that an answer tells nothing of them.
+        """
         if not self._tokens:
             raise HeartbeatRejected(
                 503, "heartbeats are not configured: set AGENT_TOKENS (agent=token) and restart the bot"
@@ -112,14 +98,14 @@ class HeartbeatEndpoint:
         work: UnitOfWorkFactory,
         client: GitHubClient,
         clock: Clock,
-        credentials: Credentials,
+        tokens: HeartbeatTokens,
         result_secrets: Sequence[SecretStr] = (),
     ) -> None:
-        """`answers` are the secrets by which the answer of a run is known."""
+        """`result_secrets` are the secrets by which the result of a run is known."""
         self._work = work
         self._client = client
         self._clock = clock
-        self._credentials = credentials
+        self._tokens = tokens
         self._result_secrets = result_secrets
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -132,7 +118,7 @@ class HeartbeatEndpoint:
 
     async def _receive(self, request: web.Request) -> dict[str, Any]:
         scheme, _, given_token = request.headers.get("Authorization", "").partition(" ")
-        grants = self._credentials.authenticate(given_token if scheme.lower() == "bearer" else "")
+        entries = self._tokens.authenticate(given_token if scheme.lower() == "bearer" else "")
         if (request.content_length or 0) > MAX_BODY:
             raise HeartbeatRejected(413, f"the body is larger than {MAX_BODY} bytes")
         try:
@@ -148,7 +134,7 @@ class HeartbeatEndpoint:
             heartbeat = Heartbeat.model_validate_json(body)
         except ValidationError as error:
             raise HeartbeatRejected(400, _describe_errors(error)) from None
-        if not any(grant.covers(heartbeat.repository, heartbeat.agent) for grant in grants):
+        if not any(entry.covers(heartbeat.repository, heartbeat.agent) for entry in entries):
             raise HeartbeatRejected(403, f"this token is not valid for `{heartbeat.agent}` in {heartbeat.repository}")
         async with self._work.database.autocommit() as connection:
             row = await repositories.find_by_name(connection, heartbeat.repository)

@@ -46,7 +46,7 @@ class Ingress:
     """The ingress process, as the worker process sees it."""
 
     def __init__(self, pid: int, ingress_socket: socket.socket) -> None:
-        """`line` is ours of the two ends."""
+        """`ingress_socket` is our end of the pair."""
         self._pid = pid
         self._socket = ingress_socket
         self._exited = asyncio.Event()

@@ -46,7 +46,7 @@ def create_application(
     admission: AdmissionControl,
     worker_routes: WorkerRoutes,
 ) -> web.Application:
-    """The complete application. `us` returns the bot's identity once it is known."""
+    """The complete application. `identity` returns the bot's identity once it is known."""
     intake_metrics = IntakeMetrics(admission)
     secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
     webhook = WebhookEndpoint(

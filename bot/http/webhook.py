@@ -70,8 +70,8 @@ class WebhookEndpoint:
         identity: Callable[[], Identity | None],
         admission: AdmissionControl,
     ) -> None:
-        """`keep` stores a delivery and its job and returns whether it is new; `secrets` are all valid ones; at least
-        one.
+        """`store_delivery` stores a delivery and its job and returns whether it is new; `secrets` are all valid ones;
+        at least one.
 
         Raises `ValueError` without a secret: an unsigned endpoint would accept requests from everyone.
         """
@@ -183,7 +183,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _action(value: object) -> str | None:
-    """The action; `Malformed` for what is none, which could not even be stored: a NUL, half a character."""
+    """The action; `InvalidRequest` for what is none, which could not even be stored: a NUL, half a character."""
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
         raise InvalidRequest(400, "`action` is not a word")
     return value[:100] if isinstance(value, str) else None
@@ -192,7 +192,7 @@ def _action(value: object) -> str | None:
 def _id(payload: dict[str, Any], key: str) -> int | None:
     """The numeric id of an object in the payload.
 
-    Raises `Malformed` when there is something else: a signed delivery of GitHub's never has that.
+    Raises `InvalidRequest` when there is something else: a signed delivery of GitHub's never has that.
     """
     value_object = payload.get(key)
     if value_object is None:

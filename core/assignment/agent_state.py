@@ -72,7 +72,7 @@ class AgentActivity:
                 return self
 
     def is_significant(self, change: AgentStateChange) -> bool:
-        """Whether the change is worth a write: signs of life closer together than `SEEN_EVERY` are not."""
+        """Whether the change is worth a write: signs of life closer together than `ACTIVITY_WRITE_INTERVAL` are not."""
         if change.kind is not StateChangeKind.SEEN or self.seen_at is None or self.is_in_error:
             return True
         return self.seen_at <= change.occurred_at - ACTIVITY_WRITE_INTERVAL
@@ -137,9 +137,9 @@ def agent_availability(
     start_problem: str | None = None,
     breaker: CircuitBreaker | None = None,
 ) -> AgentAvailability:
-    """The state of an agent that holds `holding` of at most `max_tasks` tasks.
+    """The state of an agent that holds `active_tasks` of at most `max_tasks` tasks.
 
-    `startable` says why nothing can start it, if so; `circuit` is the circuit breaker of its service.
+    `start_problem` says why nothing can start it, if so; `breaker` is the circuit breaker of its service.
     """
     if start_problem:
         return AgentAvailability(AgentState.OFFLINE, start_problem)

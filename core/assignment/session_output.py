@@ -7,10 +7,10 @@ approval. Everything else is no answer, except that a planner's last message is 
 from __future__ import annotations
 
 from core.commands.parser import parse_commands
-from core.commands.registry import COMMANDS, MULTILINE_COMMANDS
 from core.signals.base import PlanDelivered, ReviewDelivered
 from core.task.model import Role
 
+_ANSWERS = ("plan", "review")  # the commands that a session can answer with
 MAX_OUTPUT_LENGTH = 60_000  # characters of the last message that are read
 
 
@@ -21,7 +21,7 @@ def parse_session_output(
 
     Until the session has `ended`, a plan needs the command.
     """
-    for command in parse_commands(output[:MAX_OUTPUT_LENGTH], COMMANDS, MULTILINE_COMMANDS):
+    for command in parse_commands(output[:MAX_OUTPUT_LENGTH], _ANSWERS):
         if role is Role.PLAN and command.name == "plan":
             return PlanDelivered(attempt, command.argument)
         if role is Role.REVIEW and command.name == "review":

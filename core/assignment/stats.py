@@ -124,8 +124,8 @@ def learn_timeout(
 ) -> LearnedTimeout | None:
     """How long this agent may be silent, from its own latest attempts; None if the configured timeouts apply.
 
-    `work` is how long it may take until it hands in (`learned_work`). Attempts that ended in silence say nothing about
-    how long a living agent is silent, so they do not count.
+    `work` is how long it may take until it hands in (`learned_work_time`). Attempts that ended in silence say nothing
+    about how long a living agent is silent, so they do not count.
     """
     acknowledged = [row for row in rows if row.acknowledged_at and row.outcome != "silent"]
     ack_delays = [(row.acknowledged_at - row.started_at).total_seconds() for row in acknowledged if row.acknowledged_at]
@@ -141,9 +141,9 @@ def learn_timeout(
 def learned_work_time(durations: Sequence[float]) -> timedelta | None:
     """How long an agent may work before it hands in, from the latest attempts of all agents of the repository.
 
-    `taken` are seconds from assignment to pull request; returns None if there are too few. Agents that were replaced
-    because they took too long are not among them, so this value alone could only shrink: the configured time is its
-    lower bound.
+    `durations` are seconds from assignment to pull request; returns None if there are too few. Agents that were
+    replaced because they took too long are not among them, so this value alone could only shrink: the configured time
+    is its lower bound.
     """
     if len(durations) < MIN_OBSERVATIONS:
         return None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 # GitHub's limits: characters of each text, and buttons on one check.
 MAX_LENGTHS = {"label": 20, "description": 40, "identifier": 20}
-MAX_BUTTONS = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _COMMAND_TOPICS: Mapping[str, Topics] = {
 
 
 def label_topics(label: str, priority_labels: Mapping[str, str], *, added: bool) -> Topics:
-    """The topics of a label that was added (`added`) or removed; `own_words` are the team's priorities."""
+    """The topics of a label that was added (`added`) or removed; `priority_labels` are the team's own priorities."""
     if label.casefold() == Flag.BLOCKED:
         return ("blocked",) if added else ("blocked", "paused")  # removing it lifts either
     if priority_from_labels(frozenset({label}), priority_labels):
@@ -42,7 +42,7 @@ def command_topics(name: str, argument: str) -> Topics:
 
 
 def is_superseded(task: Task, topics: Topics, instructed_at: datetime | None) -> bool:
-    """Whether a later instruction on these topics was already applied. `at` None means now: a button."""
+    """Whether a later instruction on these topics was already applied. `instructed_at` None means now: a button."""
     return instructed_at is not None and any(
         instructed_at < task.instruction_times[topic] for topic in topics if topic in task.instruction_times
     )

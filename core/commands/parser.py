@@ -17,6 +17,8 @@ from core.text_safety.sanitize import BODY_LIMIT, clean, normalize_text, one_lin
 MAX_COMMANDS = 20  # per comment; the rest is ignored
 MAX_ARGUMENT_LENGTH = 1_000  # characters
 MAX_TEXT_LENGTH = 20_000  # characters of an argument that is the whole rest of the comment
+# Commands, some with their first word, whose argument is the rest of the comment.
+MULTILINE_COMMANDS = frozenset({"plan", "review approve", "review changes", "retro answer"})
 
 # Punctuation after the word is ignored; a slash or a dot inside the word makes it a path.
 _COMMAND_LINE = re.compile(r"/([A-Za-z][A-Za-z0-9_-]{0,31})[.,:;!?]{0,3}(?:\s+(.*))?", re.DOTALL)
@@ -40,13 +42,10 @@ class ParsedCommand:
     suggestion: str | None = None
 
 
-def parse_commands(
-    body: str | None, known_names: Collection[str], multiline: Collection[str] = ()
-) -> tuple[ParsedCommand, ...]:
-    """The commands of a comment in order, including unknown ones; `known` are lower-case names without slash.
+def parse_commands(body: str | None, known_names: Collection[str]) -> tuple[ParsedCommand, ...]:
+    """The commands of a comment in order, including unknown ones; `known_names` are in lower case without slash.
 
-    `whole` are the commands, by name or with their first word, whose argument is the rest of the comment: text below
-    them that looks like a command is part of it.
+    Text below one of the `MULTILINE_COMMANDS` that looks like a command is part of its argument.
     """
     commands: list[ParsedCommand] = []
     counts: Counter[tuple[str, str]] = Counter()
@@ -59,7 +58,7 @@ def parse_commands(
         if name not in known_names and name in _ROOT_DIRECTORIES:
             continue
         argument = one_line(match[2] or "", MAX_ARGUMENT_LENGTH)
-        is_multiline = not {name, f"{name} {argument.partition(' ')[0].lower()}"}.isdisjoint(multiline)
+        is_multiline = not {name, f"{name} {argument.partition(' ')[0].lower()}"}.isdisjoint(MULTILINE_COMMANDS)
         if is_multiline:
             following_lines = text.split("\n")[line.number :]
             argument = clean("\n".join([match[2] or "", *following_lines]), MAX_TEXT_LENGTH).strip()
@@ -80,9 +79,7 @@ def parse_commands(
     return tuple(commands)
 
 
-def new_commands(
-    before: str | None, after: str | None, known_names: Collection[str], multiline: Collection[str] = ()
-) -> tuple[ParsedCommand, ...]:
+def new_commands(before: str | None, after: str | None, known_names: Collection[str]) -> tuple[ParsedCommand, ...]:
     """The commands of an edited comment that its earlier text did not have; an added repetition counts as new."""
-    old_keys = {command.key for command in parse_commands(before, known_names, multiline)}
-    return tuple(command for command in parse_commands(after, known_names, multiline) if command.key not in old_keys)
+    old_keys = {command.key for command in parse_commands(before, known_names)}
+    return tuple(command for command in parse_commands(after, known_names) if command.key not in old_keys)

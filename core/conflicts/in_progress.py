@@ -75,7 +75,7 @@ def first_overlapping(
     """The task in progress that this task must wait for before assignment: the one it most likely overlaps.
 
     None if no overlap is likelier than `threshold`. A P0 never waits for a less urgent task, and no task waits for one
-    that a person allowed it to overlap (`let_past`).
+    that a person allowed it to overlap.
     """
     if has_started(task) or task.forecast is None:
         return None

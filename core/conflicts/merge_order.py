@@ -43,9 +43,9 @@ def merge_order(
 ) -> MergeOrder:
     """Return an order that leaves the fewest conflicts.
 
-    `clashes` are pairs that cannot both be merged. `after` are the numbers that each must wait for; numbers that are
-    not ready, and numbers that wait for each other, are ignored. Among equally good orders the more urgent comes first,
-    then the older. The result does not depend on the order of the input.
+    `conflicts` are pairs that cannot both be merged. `dependencies` are the numbers that each must wait for; numbers
+    that are not ready, and numbers that wait for each other, are ignored. Among equally good orders the more urgent
+    comes first, then the older. The result does not depend on the order of the input.
     """
     numbers = [pull.number for pull in sorted(pulls, key=lambda pull: (pull.rank, pull.opened_at, pull.number))]
     graph = _Graph(numbers, conflicts, dependencies)
@@ -103,7 +103,7 @@ class _Graph:
         return groups
 
     def sequence(self, group: Iterable[int], conflict_free: Collection[int]) -> list[int]:
-        """The group in an order in which no member of `spared` comes after one that it conflicts with.
+        """The group in an order in which no member of `conflict_free` comes after one that it conflicts with.
 
         Empty if the waiting rules allow no such order.
         """

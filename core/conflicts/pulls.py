@@ -55,7 +55,7 @@ class Precedence(StrEnum):
 
     THIS = "this"
     OTHER = "other"
-    NEITHER = "nobody"  # neither can wait, so a person decides
+    NEITHER = "neither"  # a person decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class ConflictResolution:
 
 
 def resolve_conflict(this: ConflictSide, other: ConflictSide, *, share_files: bool, clean: bool) -> ConflictResolution:
-    """Decide on two pull requests. `shares`: they change a common file; `clean`: a real merge of both is clean.
+    """Decide on two pull requests. `share_files`: they change a common file; `clean`: a real merge of both is clean.
 
     The later one waits, with three exceptions: a task that depends on the other's task waits even if it is older, a P0
     does not wait for a less urgent task, and the bot cannot hold a pull request without a task. If neither can wait, a

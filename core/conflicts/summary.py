@@ -48,7 +48,7 @@ def conflict_sentence(conflicting_pull: ConflictingPull) -> str:
 
 
 def conflict_sentences(task: Task, duplicates: Collection[int] = ()) -> tuple[str, ...]:
-    """One sentence for each conflict; `twins` are open duplicates of the task."""
+    """One sentence for each conflict; `duplicates` are open duplicates of the task."""
     pull = task.pull
     sentences = [reason] if (reason := conflict_reason(task)) else []
     if pull and pull.open:
@@ -93,7 +93,7 @@ def blocking_pull(task: Task) -> tuple[int, ...]:
 def is_ignored(
     conflicting_pulls: Collection[ConflictingPull], ignored_conflicts: Mapping[int, datetime], now: datetime
 ) -> tuple[ConflictingPull, ...]:
-    """The conflicting pulls, marked if a person ignores them now; `ignored` maps their numbers to the end."""
+    """The conflicting pulls, marked if a person ignores them now; `ignored_conflicts` maps their numbers to the end."""
     return tuple(
         replace(
             conflicting_pull,

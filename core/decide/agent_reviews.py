@@ -14,8 +14,7 @@ from core.decide.attempts import end_review, send_back
 from core.decide.builder import DecisionBuilder
 from core.decide.completion import evaluate_completion, retry_refused_merge
 from core.decide.escalation import escalate
-from core.decide.leases import grant_lease, handoff_packet, previous_failure_at
-from core.effects.base import StartAgent
+from core.decide.leases import grant_lease, start_agent
 from core.escalation.model import EscalationCause
 from core.handoff.feedback import Feedback, LineComment
 from core.review.definition_of_done import needs_reviewer
@@ -50,16 +49,7 @@ def on_review_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
     builder.add_event(
         EventType.REVIEW_ASSIGNED, lease=lease, pull=pull.number, head=pull.head_sha, **choice_payload(choice)
     )
-    builder.add_effect(
-        StartAgent(
-            task.number,
-            lease.attempt,
-            lease.agent,
-            handoff_packet(builder, lease),
-            since=builder.context.received_at,
-            lost_at=previous_failure_at(task, Role.REVIEW),
-        )
-    )
+    start_agent(builder, lease)
 
 
 def on_review_delivered(builder: DecisionBuilder, signal: ReviewDelivered, reviewer_id: int | None = None) -> None:

@@ -13,9 +13,9 @@ from core.decide import agent_reviews, plans
 from core.decide.attempts import end_attempt, end_review, fail_attempt
 from core.decide.builder import DecisionBuilder
 from core.decide.escalation import escalate
-from core.decide.leases import grant_lease, handoff_packet, previous_failure_at
+from core.decide.leases import grant_lease, start_agent
 from core.decide.readiness import update_readiness
-from core.effects.base import MarkReady, StartAgent
+from core.effects.base import MarkReady
 from core.escalation.model import EscalationCause
 from core.handoff.feedback import Feedback
 from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned, PlanDelivered
@@ -45,16 +45,7 @@ def on_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
     is_reassignment = any(attempt.role is choice.role for attempt in task.history)
     event_type = EventType.TASK_REASSIGNED if is_reassignment else EventType.TASK_ASSIGNED
     builder.add_event(event_type, role=choice.role, **choice_payload(choice))
-    builder.add_effect(
-        StartAgent(
-            task.number,
-            lease.attempt,
-            lease.agent,
-            handoff_packet(builder, lease),
-            since=builder.context.received_at,
-            lost_at=previous_failure_at(builder.task, choice.role),
-        )
-    )
+    start_agent(builder, lease)
 
 
 def start_attempt(

@@ -91,8 +91,8 @@ def fail_attempt(
 ) -> None:
     """Record that an agent failed; what follows depends on its role.
 
-    The implementation must be done, but a plan is optional and another agent can review. `why` is the text on the card
-    for these two, if the title says too little.
+    The implementation must be done, but a plan is optional and another agent can review. `details` are the text on the
+    card for these two, if the title says too little.
     """
     if lease.role is Role.IMPLEMENT:
         send_back(builder, feedback, outcome=outcome, cancel=cancel)

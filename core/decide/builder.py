@@ -36,21 +36,23 @@ from core.texts import card_text
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What only slash commands may read; most of it is loaded for one command only."""
+    """What only slash commands may read; a command gets the fields that the registry says it needs."""
 
     measures: Mapping[str, Mapping[str, AttemptStats]] = field(
         default_factory=dict
     )  # by agent, then capability; "": all
     active_tasks: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent works on
-    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # for `/resolve`, by reference
-    recent_events: tuple[Event, ...] = ()  # the end of the task's audit log, for `/history`
-    templates: Templates = field(default_factory=Templates)  # for `/task`
-    open_pulls: tuple[OpenPull, ...] = ()  # open pull requests, for `/conflicts`
+    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # by reference
+    recent_events: tuple[Event, ...] = ()  # the end of the task's audit log
+    assignments: tuple[Event, ...] = ()  # the assignments in the task's audit log, if an earlier one was asked for
+    templates: Templates = field(default_factory=Templates)
+    open_pulls: tuple[OpenPull, ...] = ()
     pairs: tuple[PullPair, ...] = ()  # those that change a common file
-    dead_letters: tuple[DeadLetter, ...] = ()  # of this task, for `/status`
-    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain of dependents, for `/next`
-    retrospective_input: RetrospectiveInput = field(default_factory=RetrospectiveInput)  # the input of `/retro`
-    retrospective: Retrospective | None = None  # of this issue, or the last one; for `/retro` and `/next`
+    dead_letters: tuple[DeadLetter, ...] = ()  # of this task
+    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain of dependents
+    retrospective_input: RetrospectiveInput = field(default_factory=RetrospectiveInput)
+    retrospective: Retrospective | None = None  # of this issue, or the last one
+    latest_retrospective: Retrospective | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class DecisionBuilder:
     def build(self, current_labels: Collection[str] | None = None) -> Decision:
         """Finish the decision and add what follows from the state.
 
-        `labels_there` are the issue's labels if they were just read: the bot's own labels are corrected.
+        `current_labels` are the issue's labels if they were just read: the bot's own labels are corrected.
         """
         self._drop_forecast_hold()
         if self.task.hold:

@@ -101,7 +101,7 @@ def update_done_check(
 
 
 def complete_task(builder: DecisionBuilder, login: str | None = None) -> None:
-    """Complete the task: its definition of done is met, or a person (`by`) decided so."""
+    """Complete the task: its definition of done is met, or a person (`login`) decided so."""
     if not can_apply(builder.task.status, Trigger.COMPLETED):
         return
     pull = builder.task.pull

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.audit.events import EventType
-from core.commands.registry import has_role
+from core.commands.permissions import has_role
 from core.decide.builder import DecisionBuilder
 from core.effects.base import Escalate, Notify
 from core.escalation.levels import EscalationLevel, escalation_levels
@@ -33,7 +33,7 @@ def escalate(
     """Only a person can help: flag the task and notify the first level.
 
     While an escalation on the same `topic` (by default: this attempt and status) is open, no one is notified twice; one
-    on another topic replaces it. `by` is the user who asked for a person.
+    on another topic replaces it. `requested_by` is the user who asked for a person.
     """
     task = builder.task
     topic = topic or f"{len(task.history)}:{task.status}"

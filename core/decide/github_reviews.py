@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from core.audit.events import EventType
-from core.commands.registry import is_lease_holder
+from core.commands.permissions import is_lease_holder
 from core.decide import agent_reviews
 from core.decide.agents import record_heartbeat
 from core.decide.attempts import send_back

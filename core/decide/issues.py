@@ -33,6 +33,7 @@ from core.task.model import Flag, Kind, Priority, Status, Task
 from core.text_safety.sanitize import one_line
 
 TITLE_LIMIT = 256  # GitHub's own limit for a title
+UNKNOWN_USER = "unknown"  # the login of a user whom a missed event does not name
 
 
 def text_digest(title: str, body: str) -> str:
@@ -212,7 +213,7 @@ def _apply_instructions(
         # Compared with the issue, not only from the event, which may have been lost.
         remover = next((step for step, _ in reversed(steps) if _removes_task_label(step)), signal).sender
         if remover is None or not remover.is_bot:
-            _untrack(builder, remover.login if remover else "somebody")
+            _untrack(builder, remover.login if remover else UNKNOWN_USER)
         return
     if builder.previous is None:
         if signal.label:  # the change itself counts; but it supersedes earlier instructions
@@ -245,7 +246,7 @@ def _untrack(builder: DecisionBuilder, login: str) -> None:
 def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, login: str, *, is_late: bool) -> None:
     """Apply a label that a person added or removed: it is an instruction, and wins.
 
-    `late`: it counts although the label is gone, because the event about the later change is still to come.
+    `is_late`: it counts although the label is gone, because the event about the later change is still to come.
     """
     task = builder.task
     current_labels = {other_label.casefold() for other_label in signal.issue.labels}
@@ -323,7 +324,7 @@ def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
     """Closing or reopening an issue is an instruction too."""
     issue, task = signal.issue, builder.task
     change_actor = next((change.actor for change in reversed(signal.missed_changes) if not change.label), signal.sender)
-    login = change_actor.login if change_actor else "somebody"
+    login = change_actor.login if change_actor else UNKNOWN_USER
     is_merged = bool(task.pull and task.pull.merged)
     if task.issue_open and not issue.open:
         if issue.not_planned:

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.assignment.rules import choose_agent, next_role, without_failures
 from core.decide.builder import DecisionBuilder
+from core.effects.base import StartAgent
 from core.handoff.packet import build_packet
 from core.intake.references import branch_name
 from core.review.definition_of_done import needs_reviewer
@@ -63,7 +64,21 @@ def handoff_packet(builder: DecisionBuilder, lease: Lease) -> dict[str, Any]:
     )
 
 
-def previous_failure_at(task: Task, role: Role) -> datetime | None:
+def start_agent(builder: DecisionBuilder, lease: Lease) -> None:
+    """Have the agent of this lease start, with the hand-off packet."""
+    builder.add_effect(
+        StartAgent(
+            builder.task.number,
+            lease.attempt,
+            lease.agent,
+            handoff_packet(builder, lease),
+            since=builder.context.received_at,
+            lost_at=_previous_failure_at(builder.task, lease.role),
+        )
+    )
+
+
+def _previous_failure_at(task: Task, role: Role) -> datetime | None:
     """When the previous agent in this role was found to have failed, if that is why it is reassigned."""
     last_attempt = next(
         (attempt for attempt in reversed(task.history) if attempt.role is role and attempt.outcome != "unavailable"),

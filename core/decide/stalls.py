@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from core.assignment.rules import choose_agent
 from core.audit.events import EventType
-from core.commands.registry import has_role
+from core.commands.permissions import has_role
 from core.decide.attempts import fail_attempt
 from core.decide.builder import DecisionBuilder
 from core.decide.escalation import escalate

@@ -33,7 +33,7 @@ class EvaluatedForecast:
 def evaluate_forecast(
     title: str, forecast: Forecast, changed: Iterable[str], existing: Collection[str]
 ) -> EvaluatedForecast:
-    """Compare a forecast with the files that were `changed`; `there` are the files that existed before."""
+    """Compare a forecast with the files that were `changed`; `existing` are the files that existed before."""
     likely = {file.path for file in forecast.files if file.weight >= MIN_LIKELY_WEIGHT}
     actual = set(changed)
     return EvaluatedForecast(

@@ -42,7 +42,7 @@ class ChangeHistory:
     """The latest changes, oldest first, indexed so that similar ones are found quickly."""
 
     def __init__(self, finished_work: Iterable[FinishedWork] = (), max_size: int = MAX_HISTORY) -> None:
-        """`kept` is how many are remembered."""
+        """`max_size` is how many are remembered."""
         self._max_size = max_size
         self._finished: deque[FinishedWork] = deque()
         self._word_counts: Counter[str] = Counter()

@@ -38,7 +38,7 @@ class References:
 
 
 def find_references(text: str) -> References:
-    """What the text names. Linear in the text's length, of which at most `MAX_TEXT` is read."""
+    """What the text names. Linear in the text's length, of which at most `MAX_TEXT_LENGTH` characters are read."""
     text = text[:MAX_TEXT_LENGTH]
     paths: dict[str, None] = {}
     for token in _tokens(text):

@@ -50,7 +50,7 @@ class Overlap:
 
 
 def change_probabilities(predicted: Iterable[PredictedFile], changed_files: Iterable[str] = ()) -> dict[str, float]:
-    """How likely each file is to be changed; a file that a branch has `touched` is certain."""
+    """How likely each file is to be changed; each of the `changed_files` of a branch is certain."""
     return {file.path: file.weight for file in predicted} | dict.fromkeys(changed_files, 1.0)
 
 

@@ -30,7 +30,7 @@ def extract_failure(log: str, max_lines: int = 60, max_chars: int = 6000) -> Log
     """Read the log of one GitHub Actions job (timestamps, `##[group]`, `##[error]`, colours), or any other.
 
     `tail` has at most `max_lines` lines and `max_chars` characters and ends where the failure was reported; a line is
-    cut after `MAX_LINE` characters. Never raises; about 0.6 s were measured for `MAX_LOG` characters.
+    cut after `MAX_LINE_LENGTH` characters. Never raises; about 0.6 s were measured for `MAX_LOG_LENGTH` characters.
     """
     lines = list(_lines("\n".join(log[-MAX_LOG_LENGTH:].rsplit("\n", MAX_LINES)[-MAX_LINES:])))
     while lines and not lines[-1].text.strip():

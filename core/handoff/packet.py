@@ -48,7 +48,7 @@ def build_packet(
     *,
     reads_output: bool = False,
 ) -> dict[str, Any]:
-    """The packet of one attempt, as plain JSON values; `heard` if the last message of the agent is read.
+    """The packet of one attempt, as plain JSON values; `reads_output` if the last message of the agent is read.
 
     Keys: `version`, `sealed_at`, `repository`, `task` (number, title, url, priority), `attempt`, `agent`, `role`,
     `branch`, `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `plan_text` (what

@@ -32,7 +32,7 @@ class LabelChange:
 def missed_changes(label_changes: Sequence[LabelChange], events: Sequence[Event]) -> tuple[LabelChange, ...]:
     """The changes that the task's audit log does not have and that no later change supersedes.
 
-    `trail` is the end of the task's audit log, from the time of the first change. The rules check later instructions
+    `events` are the end of the task's audit log, from the time of the first change. The rules check later instructions
     when they apply a change (`core.commands.ordering`).
     """
     recorded = [event for event in events if event.type is EventType.INSTRUCTION]

@@ -41,6 +41,7 @@ _PARSED_FIELDS: Final[Mapping[str, str]] = {
     "estimate": "estimate",
 }
 FORM_LEVEL: Final = 3  # of the headings that GitHub makes of the form
+MAX_SUGGESTIONS: Final = 5  # templates that fit a title
 # What GitHub's form writes for an empty answer: a placeholder, and the checkbox that the form itself offers.
 _EMPTY_ANSWER = re.compile(r"_No response_|- \[ \]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
@@ -96,7 +97,7 @@ def _render_sections(texts: Mapping[str, str], level: int) -> str:
 
 
 def fill_template(body: str, template: TaskTemplate, skipped_fields: Collection[str] = ()) -> FilledTemplate:
-    """Fill in what the text lacks and the template has; fields in `leave` stay as they are.
+    """Fill in what the text lacks and the template has; the `skipped_fields` stay as they are.
 
     Raises `TemplateError`.
     """
@@ -171,14 +172,14 @@ def _is_subsequence(lines: Collection[str], others: Collection[str]) -> bool:
     return all(line in iterator for line in lines)
 
 
-def matching_templates(title: str, templates: Mapping[str, TaskTemplate], limit: int = 5) -> tuple[str, ...]:
+def matching_templates(title: str, templates: Mapping[str, TaskTemplate]) -> tuple[str, ...]:
     """The names of the templates whose words the title has; most matches first."""
     folded = title.casefold()
     match_counts = {
         name: sum(_word_matches(word, folded) for word in template.words) for name, template in templates.items()
     }
     names = [name for name in sorted(match_counts, key=lambda name: (-match_counts[name], name)) if match_counts[name]]
-    return tuple(names[:limit])
+    return tuple(names[:MAX_SUGGESTIONS])
 
 
 def _word_matches(word: str, title: str) -> bool:

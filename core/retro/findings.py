@@ -53,7 +53,7 @@ class Findings:
 def make_findings(
     tasks: Sequence[TaskMetrics], agents: Sequence[AgentMetrics], previous: timedelta | None = None
 ) -> Findings:
-    """Derive findings from the figures. `before` is the median cycle time of the last retrospective."""
+    """Derive findings from the figures. `previous` is the median cycle time of the last retrospective."""
     findings = Findings()
     _check_rework(findings, tasks)
     _check_failovers(findings, tasks, agents)

@@ -56,7 +56,9 @@ def escalate_after(threshold: timedelta) -> timedelta:
 
 
 def diagnose(task: Task, policy: RepositoryConfig, responsible: Sequence[str] = ()) -> tuple[StallCause, str]:
-    """Why a task in progress or in review does not move, in one sentence. `whom` are the people it would wait for."""
+    """Why a task in progress or in review does not move, in one sentence. `responsible` are the people it would wait
+    for.
+    """
     pull = task.pull
     if task.status is Status.IN_PROGRESS or pull is None:
         return _diagnose_work(task)

@@ -104,7 +104,7 @@ def stall_threshold(task: Task, timeouts: Timeouts) -> timedelta:
     """How long nothing may move before the task counts as stalled.
 
     At least the configured time for its priority. For an agent at work it may be more, from how long this repository's
-    agents took until they handed in (`core.assignment.stats.learned_work`): at most `STALL_CEILING` times the
+    agents took until they handed in (`core.assignment.stats.learned_work_time`): at most `MAX_STALL_FACTOR` times the
     configured time, and never more than a whole attempt. What only a person can start waits no longer than an agent may
     take to begin.
     """

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from config.labels import FIXED_LABELS, INITIAL_LABELS, agent_label, capability_label, is_bot_label
+from config.labels import INITIAL_LABELS, agent_label, capability_label, is_bot_label
 from config.repository import RepositoryConfig
 from core.task.model import Kind, Priority, Status, Task
 
@@ -26,15 +26,6 @@ def labels_of(task: Task) -> tuple[str, ...]:
 def capabilities_of(policy: RepositoryConfig) -> frozenset[str]:
     """The capabilities of all the repository's agents."""
     return frozenset(capability for agent in policy.agents.values() for capability in agent.capabilities)
-
-
-def labels_for_repository(policy: RepositoryConfig) -> tuple[str, ...]:
-    """All labels that a repository with this configuration can need from the start."""
-    return (
-        *(label.name for label in FIXED_LABELS),
-        *(capability_label(name) for name in sorted(capabilities_of(policy))),
-        *(agent_label(name) for name in policy.agents),
-    )
 
 
 def offered_labels(policy: RepositoryConfig) -> tuple[str, ...]:

@@ -59,8 +59,9 @@ def _limit_marks(text: str) -> str:
 def clean(text: str, limit: int = BODY_LIMIT) -> str:
     """What may reach an agent or a card: the text that a reader of the rendered Markdown sees, nothing hidden.
 
-    `plain` removes characters; `core.text_safety.strip_hidden` removes comments and hidden HTML. Code keeps its
-    content. At most `limit` characters are returned; a longer text says so at its end. Cleaning twice changes nothing.
+    `normalize_text` removes characters; `core.text_safety.strip_hidden` removes comments and hidden HTML. Code keeps
+    its content. At most `limit` characters are returned; a longer text says so at its end. Cleaning twice changes
+    nothing.
     """
     text = text[: 2 * limit]  # bounds the work; removed text may make room for what follows, within reason
     for _ in range(6):

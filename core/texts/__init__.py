@@ -13,7 +13,7 @@ from typing import Any
 
 from config.problems import Problem
 from config.repository import RepositoryConfig
-from core.commands.registry import COMMANDS
+from core.commands.permissions import CommandForm
 from core.conflicts.pulls import TrialMerge
 from core.dead_letter import DeadLetter
 from core.effects.base import Annotation, UpdateBranch
@@ -252,9 +252,9 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
     )
 
 
-def help_text() -> str:
-    """The answer to `/help`."""
-    return render("help", uses=[form for command in COMMANDS.values() for form in command.all_forms])
+def help_text(forms: Sequence[CommandForm]) -> str:
+    """The answer to `/help`: all forms of the commands."""
+    return render("help", uses=forms)
 
 
 def no_task_text() -> str:

@@ -11,7 +11,7 @@ from sandbox.hub import Hub
 from sandbox.state.models import Repository, User, WorkflowRun
 from sandbox.state.workflows import Workflow
 
-MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
+MAX_INPUT_TEXT = 65_535  # characters
 
 
 def _validate_inputs(declared: Mapping[str, Mapping[str, Any]], supplied: Mapping[str, Any]) -> dict[str, Any]:

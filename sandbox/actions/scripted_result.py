@@ -19,9 +19,9 @@ class ScriptedResult:
     seconds: float = 0
 
     @classmethod
-    def success(cls, *, log: str = "", seconds: float = 0) -> ScriptedResult:
+    def success(cls, *, seconds: float = 0) -> ScriptedResult:
         """All jobs pass."""
-        return cls("success", log=log, seconds=seconds)
+        return cls("success", seconds=seconds)
 
     @classmethod
     def failure(
@@ -31,9 +31,9 @@ class ScriptedResult:
         return cls("failure", step=step, log=log, job=job, seconds=seconds)
 
     @classmethod
-    def cancelled(cls, *, seconds: float = 0) -> ScriptedResult:
+    def cancelled(cls) -> ScriptedResult:
         """A person cancelled it."""
-        return cls("cancelled", seconds=seconds)
+        return cls("cancelled")
 
     @classmethod
     def timed_out(cls, *, step: str = "tests", log: str = "", seconds: float = 0) -> ScriptedResult:

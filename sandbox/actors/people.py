@@ -130,11 +130,6 @@ class Person(User):
         self.require_role(check_run.repository, "write")
         checks.request_action(self.hub, check_run, identifier, self)
 
-    async def reruns_check(self, check_run: CheckRun) -> None:
-        """Press "Re-run" on a check run."""
-        self.require_role(check_run.repository, "write")
-        checks.rerequest_run(self.hub, check_run, self)
-
     # Code and pull requests
 
     async def pushes(
@@ -190,12 +185,10 @@ class Person(User):
             draft=draft,
         )
 
-    async def edits_pull(
-        self, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
-    ) -> None:
-        """Edit a pull request's title, text or base: the person's own, or any with write."""
+    async def edits_pull(self, pull: PullRequest, *, title: str | None = None, body: str | None = None) -> None:
+        """Edit a pull request's title or text: the person's own, or any with write."""
         self.require_role(pull.repository, "read" if pull.user is self else "write")
-        await pulls.edit(self.hub, pull, self, title=title, body=body, base=base)
+        await pulls.edit(self.hub, pull, self, title=title, body=body)
 
     async def closes_pull(self, pull: PullRequest) -> None:
         """Close without merging: the person's own, or any with triage."""
@@ -233,12 +226,6 @@ class Person(User):
         """Press the merge button and return the new SHA of the base branch."""
         self.require_role(pull.repository, "write")
         return await merges.merge_pull(self.hub, pull, self, method=method)
-
-    async def reruns(self, run: WorkflowRun, *, failed_only: bool = False) -> None:
-        """Run a workflow run again. Raises ApiError 403 while it runs."""
-        self.require_role(run.repository, "write")
-        if not await self.hub.actions.rerun(run, self, failed_only=failed_only):
-            raise ApiError(403, "This workflow is already running")
 
     async def approves_runs(self, pull: PullRequest) -> None:
         """Press "Approve and run workflows" on a pull request: the runs of its head that wait for approval start."""

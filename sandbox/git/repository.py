@@ -63,13 +63,12 @@ class GitRepository:
         author: GitIdentity,
         when: datetime,
         default_branch: str = "main",
-        message: str = "Initial commit",
     ) -> "GitRepository":
         """Create a bare repository with one commit of `files` on the default branch (no commit when empty)."""
         make_folders(path)
         repository = cls(path, default_branch)
         if files:
-            repository._commit_files(default_branch, files, message, author, author, when, parent=None)
+            repository._commit_files(default_branch, files, "Initial commit", author, author, when, parent=None)
         # Last, because git takes a folder with this file for a repository.
         (path / "HEAD").write_text(f"ref: refs/heads/{default_branch}\n")
         return repository

@@ -109,9 +109,9 @@ class Call:
             raise invalid_request(f"For 'properties/{name}', {value!r} is not a {_json_name(kind)}.")
         return value
 
-    def text(self, name: str, *, required: bool = False) -> str | None:
+    def text(self, name: str) -> str | None:
         """A text of the body. Raises ApiError 422."""
-        return self.field(name, str, required=required)
+        return self.field(name, str)
 
     def required(self, name: str, kind: type[T]) -> T:
         """A key that the body must have, of that type. Raises ApiError 422."""

@@ -154,7 +154,7 @@ def _challenge(message: str) -> web.Response:
     return web.Response(status=401, text=message, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})
 
 
-def _refusal(hub: Hub, repository: Repository | None, credential: Credential, *, write: bool) -> web.Response | None:
+def _refusal(repository: Repository | None, credential: Credential, *, write: bool) -> web.Response | None:
     """The refusal when the sender may not do this, else None."""
     if repository is None or (credential.kind != "anonymous" and not credential.has_access(repository)):
         return web.Response(status=404, text="Repository not found.")
@@ -195,7 +195,7 @@ async def _serve(hub: Hub, request: web.Request) -> web.Response:
     service = request.query.get("service", "")
     if rest != "info/refs" and rest not in SERVICES:
         return web.Response(status=404, text="Only smart HTTP is served here.")
-    refusal = _refusal(hub, repository, credential, write=wants_write(rest, service))
+    refusal = _refusal(repository, credential, write=wants_write(rest, service))
     if refusal is not None or repository is None:
         return refusal or web.Response(status=404)
     if rest != "git-receive-pack":

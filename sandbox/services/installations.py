@@ -57,13 +57,13 @@ def unsuspend(hub: Hub, installation: Installation, actor: User) -> None:
     hub.emit_installation(installation, "installation", "unsuspend", sender=actor)
 
 
-def accept_permissions(hub: Hub, installation: Installation, *, sender: User | None = None) -> None:
+def accept_permissions(hub: Hub, installation: Installation) -> None:
     """Accept the App's current permissions and events as the owner; sends `installation` new_permissions_accepted."""
     check_subscriptions(installation.app.permissions, installation.app.events)
     installation.permissions = dict(installation.app.permissions)
     installation.events = list(installation.app.events)
     installation.updated_at = hub.now()
-    hub.emit_installation(installation, "installation", "new_permissions_accepted", sender=sender)
+    hub.emit_installation(installation, "installation", "new_permissions_accepted")
 
 
 def add_repositories(
@@ -79,17 +79,11 @@ def add_repositories(
     _emit_change(hub, installation, "added", added, [], sender)
 
 
-def remove_repositories(
-    hub: Hub,
-    installation: Installation,
-    repositories: Sequence[Repository],
-    *,
-    sender: User | None = None,
-) -> None:
+def remove_repositories(hub: Hub, installation: Installation, repositories: Sequence[Repository]) -> None:
     """Remove repositories; sends `installation_repositories` removed."""
     removed = [repository for repository in repositories if repository in installation.repositories]
     installation.repositories = [repository for repository in installation.repositories if repository not in removed]
-    _emit_change(hub, installation, "removed", [], removed, sender)
+    _emit_change(hub, installation, "removed", [], removed, None)
 
 
 def _emit_change(

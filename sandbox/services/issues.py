@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.errors import ApiError, invalid, invalid_request
 from sandbox.hub import Hub
 from sandbox.serializers import issues as issue_serializer
-from sandbox.services import issue_events, labels
+from sandbox.services import issue_events
 from sandbox.state.models import App, Issue, Label, Organisation, Repository, User, role_at_least
 
 MAX_TITLE, MAX_BODY, MAX_ASSIGNEES, MAX_SUB_ISSUES, MAX_DEPTH, MAX_BLOCKERS = 256, 65_536, 10, 100, 8, 50
@@ -261,11 +261,6 @@ def existing_labels(repository: Repository, names: Sequence[str]) -> list[Label]
     """The labels of a form that exist; others are dropped silently, as by GitHub's issue forms."""
     candidates = (repository.label(name) for name in names)
     return list(dict.fromkeys(label for label in candidates if label is not None))
-
-
-def get_or_create_labels(hub: Hub, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
-    """The labels that an API call names; unknown ones are created if the actor may."""
-    return labels.get_or_create_labels(hub, repository, actor, names)
 
 
 def _assignment_details(hub: Hub, person: User, actor: User) -> dict[str, Any]:

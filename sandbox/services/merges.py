@@ -11,8 +11,6 @@ from sandbox.services import pulls
 from sandbox.services.pushes import mark_merged, process_push
 from sandbox.state.models import PullRequest, Repository, User
 
-METHODS = ("merge", "squash", "rebase")
-
 
 def _not_mergeable(message: str) -> ApiError:
     return ApiError(405, message)

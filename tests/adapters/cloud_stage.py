@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,9 @@ class Stage:
         """The end of an attempt."""
         return CancelAgent(self.issue.number, attempt, self.name, session)
 
-    def message_effect(self, text: str, attempt: int = 1, since: datetime | None = None) -> MessageAgent:
+    def message_effect(self, text: str) -> MessageAgent:
         """Something that is said to it while it works."""
-        return MessageAgent(self.issue.number, attempt, self.name, None, since or self.hub.now(), "review:1", text)
+        return MessageAgent(self.issue.number, 1, self.name, None, self.hub.now(), "review:1", text)
 
     async def advance(self, **duration: float) -> None:
         """Turn the clock, also for the site."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from adapters.git.merge import MergeError, MergeResult, merge_trees
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git
 
@@ -99,3 +100,11 @@ async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
     mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
     await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
     return mirror
+
+
+async def merge_tree(mirror: Mirror, ours: str, theirs: str) -> MergeResult:
+    """The merge of two commits, with the conflicting lines. Raises `MergeError`."""
+    [result] = await merge_trees(mirror, [(ours, theirs)], lines=True)
+    if isinstance(result, MergeError):
+        raise result
+    return result

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from adapters.github import GitHubClient
 from adapters.github.http import HttpTimeouts, RetryPolicy
-from adapters.github.rate_limit import Limiter
+from adapters.github.rate_limiter import RateLimiter
 
 NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -118,7 +118,7 @@ def respond_in_turn(*responses: tuple[int, object, dict[str, str]], repeat_first
 @asynccontextmanager
 async def github_server(
     timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008 - a frozen value
-    gate: Limiter | None = None,
+    gate: RateLimiter | None = None,
 ) -> AsyncIterator[tuple[FakeServer, GitHubClient]]:
     """A server and a client of it, whose retries do not wait."""
     server = FakeServer()
@@ -134,7 +134,7 @@ async def github_server(
             now=server.clock,
             timeouts=timeouts,
             retry=NO_WAIT,
-            on_call=lambda operation, status, _seconds: server.calls.append((operation, status)),
+            on_call=lambda operation, status: server.calls.append((operation, status)),
             on_cache_hit=server.cache_hits.append,
             limiter=gate,
         ) as client:

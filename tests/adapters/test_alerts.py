@@ -266,7 +266,7 @@ async def test_a_mail_server_that_refuses(post_office: tuple[Box, int, ssl.SSLCo
     box.refuse = "450 come back later"
     with pytest.raises(DeliveryFailed, match="the mail server"):
         await mail(port, trust).send(ALERT)
-    box.refuse = "550 nobody of that name"
+    box.refuse = "550 no mailbox of that name"
     with pytest.raises(DeliveryRejected):
         await mail(port, trust).send(ALERT)
     with pytest.raises(DeliveryFailed):

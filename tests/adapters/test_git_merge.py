@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from adapters.git.conflict_lines import LineRange
-from adapters.git.merge import MergeError, MergeResult, commits_containing, merge_tree, merge_trees, touched_files
+from adapters.git.merge import MergeError, MergeResult, commits_containing, merge_trees
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git, GitError
-from tests.adapters.git_repositories import TEXT, Files, WorkTree, mirror_of, with_line
+from tests.adapters.git_repositories import TEXT, Files, WorkTree, merge_tree, mirror_of, with_line
 from tests.manual_loop import HANGING_SCRIPT, ManualLoop
 
 
@@ -310,8 +310,6 @@ async def test_a_mirror_that_was_never_fetched_gives_no_verdict(tmp_path: Path) 
         await merge_tree(mirror, "0" * 40, "1" * 40)
     with pytest.raises(MergeError):
         await merge_tree(mirror, "refs/heads/a", "refs/heads/b")
-    with pytest.raises(MergeError):
-        await touched_files(mirror, "0" * 40, "1" * 40)
 
 
 async def test_trying_merges_leaves_no_trace(tmp_path: Path) -> None:
@@ -347,7 +345,6 @@ async def test_nothing_that_a_repository_brings_is_executed(tmp_path: Path) -> N
     result = await merge_tree(mirror, "refs/heads/ours", "refs/heads/theirs")
 
     assert [(file.path, file.kind) for file in result.files] == [("a", "contents")]
-    assert await touched_files(mirror, "refs/heads/ours", "refs/heads/theirs") == {"a"}
     assert not proof.exists()
 
 
@@ -358,22 +355,6 @@ async def test_union_attributes_do_not_turn_a_conflict_into_a_merge(tmp_path: Pa
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
 
     assert not (await merge_tree(mirror, "refs/heads/ours", "refs/heads/theirs")).clean
-
-
-async def test_touched_files_are_those_of_the_branch_itself(tmp_path: Path) -> None:
-    work = WorkTree(tmp_path / "work")
-    work.commit({b"a": TEXT, b"k\n'\"": b"1\n", b"caf\xe9": b"1\n"})
-    work.branch("task")
-    work.commit({b"a": None, b"dir/z": TEXT, b"k\n'\"": b"2\n", b"caf\xe9": b"2\n"})
-    work.branch("main")
-    work.commit({b"elsewhere": b"1\n"})
-    mirror = await mirror_of(work, tmp_path, "main", "task")
-
-    touched = await touched_files(mirror, "refs/heads/main", "refs/heads/task")
-
-    assert touched == {"a", "dir/z", "k\n'\"", "caf\\xe9"}
-    with pytest.raises(MergeError, match="not a commit"):
-        await touched_files(mirror, "refs/heads/main", "f" * 40)
 
 
 TREE = b"e0ddd0713ac43627dde1ef3c709fdfd5343a9174"

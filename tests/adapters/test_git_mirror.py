@@ -15,14 +15,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from adapters.git.merge import MergeError, merge_tree
+from adapters.git.merge import MergeError
 from adapters.git.mirror import Mirror, local_ref_name
 from adapters.git.process import Git, GitError
 from adapters.git.scratch import scratch_objects
-from tests.adapters.git_repositories import WorkTree
+from tests.adapters.git_repositories import WorkTree, merge_tree
 
 LOCAL = Git(allow_file_protocol=True)
-TOKEN = "ghs_a-token-nobody-may-see"
+TOKEN = "ghs_a-token-that-is-secret"
 
 
 @pytest.fixture

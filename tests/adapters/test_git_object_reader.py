@@ -39,8 +39,8 @@ def place(work: WorkTree) -> Path:
     return work.folder / ".git"
 
 
-async def info(git: Git, work: WorkTree, name: bytes = b"HEAD") -> ObjectInfo | None:
-    [found] = await git.objects.info(place(work), [name])
+async def info(git: Git, work: WorkTree) -> ObjectInfo | None:
+    [found] = await git.objects.info(place(work), [b"HEAD"])
     return found
 
 

@@ -277,7 +277,7 @@ async def test_a_refused_connection_is_safe_to_repeat_even_for_writes() -> None:
         private_key_pem=private_key(),
         now=Clock(),
         retry=NO_WAIT,
-        on_call=lambda operation, status, _: calls.append((operation, status)),
+        on_call=lambda operation, status: calls.append((operation, status)),
     ) as client:
         with pytest.raises(errors.Transient, match="no connection"):
             await client.app.redeliver(5)
@@ -346,7 +346,7 @@ def test_an_address_that_is_none_names_the_setting(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("branch", "path"),
+    ("name", "path"),
     [
         ("task/12-1", "task%2F12-1"),
         ("a?ref=main#x", "a%3Fref%3Dmain%23x"),
@@ -357,23 +357,21 @@ def test_an_address_that_is_none_names_the_setting(url: str) -> None:
         ("a\r\nX-Evil: 1", "a%0D%0AX-Evil%3A%201"),
     ],
 )
-async def test_names_stay_inside_their_part_of_the_address(branch: str, path: str) -> None:
+async def test_names_stay_inside_their_part_of_the_address(name: str, path: str) -> None:
     async with github_server() as (server, client):
-        server.handler = respond_with({"name": branch, "commit": {"sha": "a" * 40}})
-        await client.installation(INSTALLATION).get_branch("acme/shop", branch)
-    assert server.api_requests[0].path == f"/api/repos/acme/shop/branches/{path}"
+        server.handler = respond_with({"permission": "read", "role_name": "read", "user": {"id": 1, "login": "a"}})
+        await client.installation(INSTALLATION).get_permission("acme/shop", name)
+    assert server.api_requests[0].path == f"/api/repos/acme/shop/collaborators/{path}/permission"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
 async def test_names_that_would_change_the_address_are_never_sent(name: str) -> None:
     async with github_server() as (server, client):
         gh = client.installation(INSTALLATION)
-        with pytest.raises(ValueError, match="repos/get-branch"):
-            await gh.get_branch("acme/shop", name)
+        with pytest.raises(ValueError, match="repos/get-collaborator-permission-level"):
+            await gh.get_permission("acme/shop", name)
         with pytest.raises(ValueError, match="repos/get-content"):
             await gh.get_content("acme/shop", f"docs/{name}/x")
-        with pytest.raises(ValueError, match="git/delete-ref"):
-            await gh.delete_branch("acme/shop", f"a/{name}")
     assert server.requests == []
 
 

@@ -69,8 +69,8 @@ async def writes(
     await governor.acquire(SENDER, RateLimitContext(lane, waited), "core", is_write=True, content=content)
 
 
-async def reads(governor: RateLimiter, lane: SendPriority = SendPriority.ANSWER) -> None:
-    await governor.acquire(SENDER, RateLimitContext(lane), "core", is_write=False, content=False)
+async def reads(governor: RateLimiter) -> None:
+    await governor.acquire(SENDER, RateLimitContext(), "core", is_write=False, content=False)
 
 
 async def test_at_once_two_replicas_write_as_often_as_one_may(replicas: Replicas) -> None:

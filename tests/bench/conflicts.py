@@ -29,7 +29,6 @@ ROOT = Path(__file__).parents[2]
 PUSHES = 15
 MAX_REPLAYED = 400  # merges, the latest
 RUNS = 5
-GIT_IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 Pair = tuple[int, int]
 
 

@@ -18,14 +18,13 @@ from sqlalchemy import text
 
 from adapters.database import store, task_queue
 from bot.app import Bot, assemble, listening
-from config.labels import label_definition
 from config.repository import Scoring, parse_repository_config
 from config.settings import load_settings
 from core.assignment.rules import AssignmentPass
 from core.assignment.stats import quantile
 from core.decide.issues import text_digest
 from core.signals.base import CommandReceived
-from core.task.labels import labels_for_repository, labels_of
+from core.task.labels import labels_of
 from core.task.model import Task
 from sandbox import RateLimitSettings, Sandbox
 from sandbox.actors.agents import AgentWork, ScriptedAgent
@@ -33,7 +32,7 @@ from sandbox.actors.people import Person
 from sandbox.services.labels import add_label
 from sandbox.state.models import Issue, Repository
 from tests.bench.figure import Figure
-from tests.builders import ALICE, NOW, Story, agent
+from tests.builders import ALICE, NOW, Story, agent, repository_labels
 from tests.scenarios.shop import CONFIG_PATH, FILES, body
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +83,7 @@ async def open_environment(
         organisation, alice = hub.organisation("acme"), hub.user("alice")
         shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files={**FILES, CONFIG_PATH: text}))
         hub.grant(shop, alice, "maintain")
-        for label in map(label_definition, labels_for_repository(parse_repository_config(text))):
+        for label in repository_labels(parse_repository_config(text)):
             add_label(hub, shop, label.name, label.colour, label.description)
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
         app = hub.register_app(

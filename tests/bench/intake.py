@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -53,7 +53,6 @@ class Environment:
     origin: Origin
     env: dict[str, str]
     database: Database
-    made_values: dict[str, Any] = field(default_factory=dict)
 
     @asynccontextmanager
     async def process(self, *arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:

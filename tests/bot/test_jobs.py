@@ -17,10 +17,9 @@ from adapters.database.database import Database
 from adapters.database.deliveries import (
     LARGE_PAYLOAD_BYTES,
     StoredDelivery,
-    load_delivery,
     load_payload,
     next_delivery,
-    store_delivery,
+    store_deliveries,
 )
 from adapters.database.jobs import DELIVERY, DUE, MAIN, JobQueue
 from bot.jobs import drain_queue, run_worker
@@ -49,7 +48,7 @@ class Office:
         at = NINE + timedelta(microseconds=len(self.asked))
         self.asked.append(guid)
         delivery = StoredDelivery(guid, "issues", "opened", 1, 1, b"{}", at)
-        return await store_delivery(self.database, delivery, lock)
+        return bool(await store_deliveries(self.database, [(delivery, lock)]))
 
     async def states(self) -> list[str]:
         async with self.database.transaction() as connection:
@@ -191,10 +190,10 @@ async def test_deliveries_that_were_handled_long_ago_go(office: Office) -> None:
 async def test_a_large_payload_comes_as_it_was_and_its_connection_goes(office: Office) -> None:
     payload = bytes(range(256)) * 5000
     large = StoredDelivery("large", "push", None, 1, 1, payload, NINE)
-    assert await store_delivery(office.database, large, "issue:1:1")
+    assert await store_deliveries(office.database, [(large, "issue:1:1")])
     async with office.database.autocommit() as connection:
-        stored = await load_delivery(connection, "large", LARGE_PAYLOAD_BYTES)
-        whole = await load_delivery(connection, "large")
+        stored = await next_delivery(connection, "issue:1:1", None, NINE, LARGE_PAYLOAD_BYTES)
+        whole = await next_delivery(connection, "issue:1:1", None, NINE)
     assert stored is not None
     assert whole is not None
     assert (stored.payload, whole.payload) == (b"", payload)

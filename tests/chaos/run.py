@@ -19,9 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.database.database import Database
-from config.labels import label_definition
 from config.repository import parse_repository_config
-from core.task.labels import labels_for_repository
 from sandbox import RealClock, Sandbox
 from sandbox.actors.agents import ScriptedAgent
 from sandbox.actors.people import Person
@@ -29,6 +27,7 @@ from sandbox.faults.random import RandomFaults
 from sandbox.providers import ServiceServer
 from sandbox.services.labels import add_label
 from sandbox.state.models import App, Issue, Repository
+from tests.builders import repository_labels
 from tests.chaos.agent_faults import RandomAgent, random_ci
 from tests.chaos.parameters import ACTIONS, FILES, SERVICES, StormParameters, configuration
 from tests.chaos.replicas import PostgresServer, ReplicaPool
@@ -201,7 +200,7 @@ async def _repository(hub: Sandbox, alice: Person, app: App, number: int, seed: 
     repository = await asyncio.to_thread(lambda: hub.repository(f"acme-{number}/shop", files=dict(FILES)))
     hub.grant(repository, alice, "maintain")
     hub.set_ci_script(repository, random_ci(seed))
-    for label in map(label_definition, labels_for_repository(parse_repository_config(configuration()))):
+    for label in repository_labels(parse_repository_config(configuration())):
         add_label(hub, repository, label.name, label.colour, label.description)
     await hub.install(app, owner, [repository])
     return repository

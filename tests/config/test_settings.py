@@ -158,7 +158,7 @@ def test_the_other_addresses_follow_the_api(api: str, graphql: str, server: str)
             "must be an address such as postgresql://",
         ),
         ("DATA_DIR", __file__, "is a file, not a directory"),
-        ("DATA_DIR", "~nobody-has-this-name/data", "cannot be used as a directory"),
+        ("DATA_DIR", "~no-user-has-this-name/data", "cannot be used as a directory"),
         ("HOST", "0.0.0.0:8080", "must be a host name or an IP address without port"),
         ("HOST", "http://x", "must be a host name or an IP address without port"),
         ("PORT", "65536", "must be at most 65535"),

@@ -149,15 +149,11 @@ async def open_sandbox(root: Path) -> AsyncIterator[tuple[Sandbox, ManualClock, 
 
 
 def with_keys(
-    repository_context: RepositoryContext,
-    keys: Mapping[str, str],
-    urls: Mapping[str, str],
-    *,
-    allow_internal: bool = True,
+    repository_context: RepositoryContext, keys: Mapping[str, str], urls: Mapping[str, str]
 ) -> RepositoryContext:
     """The same site with these keys and addresses of the operator's."""
     secret_keys = {name: SecretStr(key) for name, key in keys.items()}
-    services = Services(repository_context.services.http, secret_keys, urls, allow_internal)
+    services = Services(repository_context.services.http, secret_keys, urls, allows_internal_urls=True)
     return RepositoryContext(
         repository_context.github,
         repository_context.repository,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from core.commands.buttons import COMMAND_BY_BUTTON, CONFLICT_BUTTONS, MAX_BUTTONS, Button
-from core.commands.registry import COMMANDS
+from core.commands.buttons import COMMAND_BY_BUTTON, CONFLICT_BUTTONS, Button
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import CheckRun, Comment
 from core.task.model import Flag
 from tests.builders import MALLORY, Story
 
 
 def test_github_takes_them() -> None:
-    assert 0 < len(CONFLICT_BUTTONS) <= MAX_BUTTONS
+    assert 0 < len(CONFLICT_BUTTONS) <= 3  # GitHub shows no more
     assert len({button.identifier for button in CONFLICT_BUTTONS}) == len(CONFLICT_BUTTONS)
     for text in ("", "x" * 21):
         with pytest.raises(ValueError, match="the label of a button has 1 to 20 characters"):

@@ -7,7 +7,7 @@ import pytest
 from core.assignment.rules import Agent, choose_agent, missing_requirement, next_role
 from core.audit.events import EventType
 from core.commands.parser import parse_commands
-from core.commands.registry import COMMANDS, MULTILINE_COMMANDS
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import CancelAgent, Comment, MergePull, StartAgent
 from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, ReviewDelivered
 from core.task.deadlines import DeadlineKind, deadlines_of
@@ -32,9 +32,9 @@ def green(**pull: object) -> Story:
     return story
 
 
-def reviewing(name: str = "claude") -> Story:
+def reviewing() -> Story:
     """`claude` reviews."""
-    return green().assign(name, role=Role.REVIEW)
+    return green().assign("claude", role=Role.REVIEW)
 
 
 def kinds(story: Story) -> set[DeadlineKind]:
@@ -444,6 +444,13 @@ class TestByCommand:
             assert story.task.last_feedback
             assert story.task.last_feedback.details == "Hm.\nMore."
 
+    def test_the_text_of_a_verdict_may_begin_on_a_new_line(self) -> None:
+        story = reviewing()
+        story.run_command("/review changes\n\n- The total is wrong.", BOB)
+        assert story.task.status is Status.READY
+        assert story.task.last_feedback
+        assert story.task.last_feedback.details == "- The total is wrong."
+
     def test_who_wrote_it_cannot_approve_it_by_command(self) -> None:
         story = reviewing().start_run()
         story.run_command("/review approve", ROBOT)
@@ -483,7 +490,7 @@ class TestByCommand:
 
 
 def test_what_looks_like_a_command_in_a_plan_is_part_of_it() -> None:
-    (found,) = parse_commands("/plan First.\n\n/retry\n", COMMANDS, MULTILINE_COMMANDS)
+    (found,) = parse_commands("/plan First.\n\n/retry\n", COMMANDS)
     assert (found.name, found.argument) == ("plan", "First.\n\n/retry")
-    first, second = parse_commands("/review\n/retry\n", COMMANDS, MULTILINE_COMMANDS)
+    first, second = parse_commands("/review\n/retry\n", COMMANDS)
     assert (first.name, second.name) == ("review", "retry")

@@ -170,7 +170,7 @@ class TestOfADraft:
         story = self.drafted()
         story.run_command("/review changes Use `Decimal`.", BOB)
         assert story.effects_of_type(MessageAgent)
-        story.run_command("/review changes I am nobody", MALLORY, "read")
+        story.run_command("/review changes I have no role", MALLORY, "read")
         assert not story.effects_of_type(MessageAgent)
 
     def test_github_notifies_a_person_at_work(self) -> None:

@@ -40,8 +40,8 @@ class Trail:
         again, self.agent, self.attempt = self.attempt > 0, agent, self.attempt + 1
         return self.tell(T.TASK_REASSIGNED if again else T.TASK_ASSIGNED, minutes, **{"role": "implement", **payload})
 
-    def comes_back(self, outcome: str = "failed", minutes: float = 10) -> Trail:
-        return self.tell(T.TASK_SENT_BACK, minutes, outcome=outcome, reason="CI failed")
+    def comes_back(self, outcome: str = "failed") -> Trail:
+        return self.tell(T.TASK_SENT_BACK, 10, outcome=outcome, reason="CI failed")
 
     def handed_in(self, minutes: float = 30) -> Trail:
         return self.tell(T.TASK_REVIEW, minutes)

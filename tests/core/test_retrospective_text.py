@@ -29,7 +29,7 @@ def test_the_issue() -> None:
     same("retrospective_question", question_comment(claude))
     same("retrospective_task", action_body(found.actions[0], replace(found, number=12), "<!-- the marker -->"))
 
-    later = found.with_answer("codex", "Nobody said <!-- hidden --> so.\n```\n@alice token=abcdefgh12345678", "alice")
+    later = found.with_answer("codex", "No one said <!-- hidden --> so.\n```\n@alice token=abcdefgh12345678", "alice")
     assert later is not None
     later = later.with_ticked(["rework", "conflicts"], "alice").with_task("rework", 14)
     same("retrospective_later", retrospective_body(later))

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.assignment.rules import exclusions, next_role
-from core.commands.registry import COMMANDS, ROLES
+from core.commands.permissions import ROLES
 from core.conflicts.in_progress import in_progress_of, overlapping
 from core.conflicts.pulls import FileConflict, Precedence, TrialMerge
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import UpdateBranch
 from core.forecast.model import Forecast, PredictedFile
 from core.signals.base import (

@@ -16,9 +16,9 @@ import pytest
 
 from config.problems import Problem
 from core import texts
-from core.commands.registry import COMMANDS
 from core.conflicts.pulls import FileConflict, Precedence, Span, TrialMerge
 from core.dead_letter import DeadLetter
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import Escalate, MessageAgent
 from core.handoff.feedback import LineComment
 from core.review.definition_of_done import merge_blockers
@@ -40,6 +40,7 @@ from tests.builders import (
     failed_check,
 )
 
+ALL_FORMS = [form for command in COMMANDS.values() for form in command.all_forms]
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
 
 LONG = body(
@@ -232,8 +233,8 @@ def test_the_escalation() -> None:
     same("escalation_to_review", alone.comment_text())
     calm = Story().file_ready_task()
     calm.current_task = replace(calm.task, approved_by=None)
-    calm.run_command("/escalate Nobody knows what to do.", author=BOB)
-    same("escalation_to_nobody", calm.effects_of_type(Escalate)[0].body)
+    calm.run_command("/escalate We do not know what to do.", author=BOB)
+    same("escalation_without_recipient", calm.effects_of_type(Escalate)[0].body)
 
 
 def test_a_call_climbs_and_a_reminder() -> None:
@@ -298,7 +299,7 @@ def test_the_explanation() -> None:
         ready, choice=AssignmentDecision("codex", "codex is the only agent that can take it now", candidates, NOW)
     )
     same("explain_chosen", texts.explain_text(chosen))
-    same("explain_nobody_looked", texts.explain_text(ready))
+    same("explain_before_the_first_choice", texts.explain_text(ready))
     same("explain_claimed", texts.explain_text(claimed().task))
 
 
@@ -319,7 +320,7 @@ def test_the_checks() -> None:
         "clean": replace(task.pull, trial_merge=TrialMerge(BASE_SHA, True)),
         "conflict": replace(task.pull, trial_merge=TrialMerge(BASE_SHA, False, files, ci_started=False)),
         "untried": replace(
-            task.pull, trial_merge=TrialMerge("", None, problem="there is no branch main, says @nobody")
+            task.pull, trial_merge=TrialMerge("", None, problem="there is no branch main, says @mallory")
         ),
         "rivals": replace(
             task.pull,
@@ -368,14 +369,14 @@ def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
 
 
 def test_answers_without_a_task() -> None:
-    same("help", texts.help_text())
+    same("help", texts.help_text(ALL_FORMS))
     same("how_to_begin", texts.no_task_text())
     same("no_configuration", texts.no_configuration_text())
     same("bad_configuration", texts.no_configuration_text(["line 3: `agent` is not known; did you mean `agents`?"]))
 
 
 def test_help_names_every_command() -> None:
-    assert all(f"`{command.example}`" in texts.help_text() for command in COMMANDS.values())
+    assert all(f"`{command.example}`" in texts.help_text(ALL_FORMS) for command in COMMANDS.values())
 
 
 def test_every_template_and_every_snapshot_is_used() -> None:

@@ -15,7 +15,7 @@ FIXED = {"shop/tax.py": "RATE = 0.19\n"}
 LOG = "\n".join(
     [
         *(f"collecting {n} …" for n in range(500)),
-        "export API_TOKEN=s3cr3t-value-that-nobody-should-see",
+        "export API_TOKEN=s3cr3t-value-that-no-one-should-see",
         "thanks @mallory for #1, fixes #1",
         "FAILED tests/test_tax.py::test_rate - AssertionError: 19 != 0.19",
         "E   AssertionError: 19 != 0.19",
@@ -34,8 +34,8 @@ def _in_turn(*outcomes: ScriptedResult) -> CiScript:
     return script
 
 
-def _red(log: str = LOG) -> ScriptedResult:
-    return ScriptedResult.failure(step="pytest", log=log, job="test")
+def _red() -> ScriptedResult:
+    return ScriptedResult.failure(step="pytest", log=LOG, job="test")
 
 
 def _feedback(comments: Iterable[str]) -> list[str]:

@@ -10,7 +10,6 @@ from tests.scenarios.writes import delivery_lines
 from tests.suite import full_only
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
-ONCE = ["dispatch task/1-1 to codex", "merge #2"]
 
 
 async def test_every_delivery_comes_twice(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
-TOKEN = "a-token-of-ada-that-nobody-can-guess"
+TOKEN = "a-token-of-ada-that-is-hard-to-guess"
 CLAUDE = {"adapter": "actions", "workflow": "agent.yml", "capabilities": ["python"], "max_tasks": 3}
 ADA = {"adapter": "pull", "capabilities": ["python"]}
 CURSOR = {"adapter": "http", "preset": "cursor", "capabilities": ["python"], "max_tasks": 3}

@@ -242,4 +242,4 @@ async def test_not_ready_without_the_database(world: World, http: aiohttp.Client
 
 
 def _unreachable() -> AsyncEngine:
-    return create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    return create_async_engine("postgresql+psycopg://unknown@127.0.0.1:1/nothing")

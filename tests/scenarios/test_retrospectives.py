@@ -115,7 +115,7 @@ async def test_a_retrospective_is_opened_on_request(world: World) -> None:
 
     await world.says(issue, "/retro since yesterday")
     assert world.written()[-1].startswith("#1 comment: `yesterday` is not a time: write a day")
-    await world.says(issue, "/retro answer codex It was cold.")
+    await world.says(issue, "/retro answer\ncodex It was cold.")
     assert world.written()[-1] == "#1 comment: There is no retrospective yet. To hold one, comment `/retro`."
     await world.says(issue, "/retro")
     told = "#1 comment: The bot opens an issue with the label `retrospective`; it covers 1 task."

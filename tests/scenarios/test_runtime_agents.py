@@ -7,7 +7,6 @@ from tests.scenarios.shop import body
 from tests.scenarios.world import World
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
-DONE = ["eyes", "rocket"]
 
 
 def answer(world: World) -> str:

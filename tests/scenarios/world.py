@@ -28,11 +28,9 @@ from adapters.database.database import Database
 from adapters.github.http import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import drain_queue
-from config.labels import label_definition
 from config.repository import parse_repository_config
 from config.settings import load_settings
 from core.audit.events import Event, EventType
-from core.task.labels import labels_for_repository
 from core.task.model import Task
 from sandbox import ManualClock, Sandbox
 from sandbox.actions.scripted_result import CiScript, ScriptedResult
@@ -46,6 +44,7 @@ from scheduler.downtime import extend_deadlines_after_downtime
 from scheduler.startup import discover_repositories
 from scheduler.sweep import sweep
 from scheduler.timer import retry_stalled_jobs
+from tests.builders import repository_labels
 from tests.contract import contract
 from tests.scenarios.shop import CONFIG_PATH, FILES
 from tests.scenarios.stepping import BotClock, wait_after_effects
@@ -248,9 +247,10 @@ class World:
         [check] = [run for run in self.shop.check_runs(self.pull.head_sha) if run.name == name]
         return check
 
-    def check_of(self, pull: PullRequest, name: str = "conflict-first") -> CheckRun:
-        """The check of this name as GitHub shows it on a pull request: the newest run."""
-        return max((run for run in self.shop.check_runs(pull.head_sha) if run.name == name), key=lambda run: run.id)
+    def check_of(self, pull: PullRequest) -> CheckRun:
+        """The check `conflict-first` as GitHub shows it on a pull request: the newest run."""
+        runs = self.shop.check_runs(pull.head_sha)
+        return max((run for run in runs if run.name == "conflict-first"), key=lambda run: run.id)
 
     def written(self) -> list[str]:
         """What the bot wrote to GitHub since the last call, a line each."""
@@ -304,7 +304,7 @@ async def open_world(root: Path, database_url: str, files: Mapping[str, str] = F
         hub.grant(shop, alice, "maintain")
         if text := files.get(CONFIG_PATH):
             # The bot was here before, and making labels is a story of its own.
-            for label in map(label_definition, labels_for_repository(parse_repository_config(text, CONFIG_PATH))):
+            for label in repository_labels(parse_repository_config(text, CONFIG_PATH)):
                 add_label(hub, shop, label.name, label.colour, label.description)
         app_manifest = manifest()
         app = hub.register_app(

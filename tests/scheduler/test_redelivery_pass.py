@@ -13,7 +13,7 @@ from sqlalchemy import select
 from adapters.database import redeliveries
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.deliveries import StoredDelivery, store_delivery
+from adapters.database.deliveries import StoredDelivery, store_deliveries
 from adapters.database.jobs import JobQueue
 from adapters.github.app import AppOperations
 from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, UnknownOutcome
@@ -140,7 +140,7 @@ async def test_a_guid_is_asked_for_once_by_its_newest_attempt_and_never_when_one
     desk.log.add("arrived later", minutes_ago(18), 202, again=True)
     desk.log.add("arrived at first", minutes_ago(17), again=True)
     delivery = StoredDelivery("here", "issues", "opened", 1, 1, b"{}", NINE)
-    await store_delivery(desk.database, delivery, "issue:1:1")
+    await store_deliveries(desk.database, [(delivery, "issue:1:1")])
     assert await desk.passes() == [6, 7]
     assert await desk.passes(minutes=2) == []
     figures = await desk.figures()

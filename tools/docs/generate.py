@@ -21,7 +21,8 @@ from typing import Final
 
 from core.audit.events import EventType
 from core.commands.buttons import COMMAND_BY_BUTTON, CONFLICT_BUTTONS
-from core.commands.registry import COMMANDS, ROLES, CommandForm
+from core.commands.permissions import ROLES, CommandForm
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import Effect
 from core.signals.base import Signal
 from core.task.deadlines import DeadlineKind
@@ -33,7 +34,7 @@ from tools.docs.templates import templates_page
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 _COMMANDS: Final = """\
-<!-- Made from core/commands/registry.py by `make docs`; change it there. -->
+<!-- Made from core/decide/commands/registry.py by `make docs`; change it there. -->
 # Commands
 
 A command is a line of a comment that starts with a slash, on a task's issue or its pull request:

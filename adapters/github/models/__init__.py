@@ -23,7 +23,6 @@ from adapters.github.models.checks import (
 )
 from adapters.github.models.issues import Comment, Issue, IssueEvent, Reaction
 from adapters.github.models.pulls import (
-    Branch,
     BranchEnd,
     ChangedFile,
     Commit,
@@ -41,7 +40,6 @@ from adapters.github.models.pulls import (
 __all__ = [
     "App",
     "AppRef",
-    "Branch",
     "BranchEnd",
     "ChangedFile",
     "CheckOutput",

@@ -248,7 +248,7 @@ class PullNode(GraphQLNode):
     status_check_rollup: StatusRollup | None = None
 
     def to_pull(self, repository: RepositoryNode) -> PullRequest:
-        """The pull request of the repository `home` as REST tells it."""
+        """The pull request of `repository` as REST tells it."""
         is_merged = self.state == "MERGED"
         return PullRequest(
             id=self.full_database_id,

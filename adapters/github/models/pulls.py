@@ -158,14 +158,6 @@ class Comparison(GitHubModel):
     files: tuple[ChangedFile, ...] = ()
 
 
-class Branch(GitHubModel):
-    """A branch and the commit it points to."""
-
-    name: str
-    commit: CommitRef
-    protected: bool = False
-
-
 class FileContent(GitHubModel):
     """A file with its content; or an entry of a folder, without."""
 

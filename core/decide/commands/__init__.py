@@ -1,54 +1,23 @@
-"""Carries out slash commands.
-
-The registry (`core.commands.registry`) says who may use which. Each group of commands has a file with its table of
-rules; this module combines them.
-"""
+"""Carries out slash commands. `registry` has the table of all commands; their rules are in the other modules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 from config.problems import nearest_word
 from core.audit.events import Event, EventType
 from core.commands.ordering import clicked_at, command_topics, is_superseded, record_instruction
-from core.commands.registry import COMMANDS, is_lease_holder, permission_problem
+from core.commands.permissions import is_lease_holder, permission_problem
 from core.decide import escalation
 from core.decide.builder import Context, Decision, DecisionBuilder
-from core.decide.commands import (
-    agents,
-    dependencies,
-    holder,
-    maintainer,
-    plan_review,
-    queries,
-    retro,
-    task,
-    task_settings,
-)
-from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, Rule, reply
+from core.decide.commands.base import CommandRejected, CommandResult, GlobalCommand, TaskCommand, reply
+from core.decide.commands.registry import COMMANDS
 from core.effects.base import Effect
 from core.signals.base import CommandReceived, EscalationAnswered
 from core.task.model import Task
 from core.text_safety.sanitize import one_line
 from core.texts import no_task_text
-
-RULES: Mapping[str, Rule] = {
-    **queries.RULES,
-    **plan_review.RULES,
-    **holder.RULES,
-    **task_settings.RULES,
-    **dependencies.RULES,
-    **maintainer.RULES,
-}
-GLOBAL_RULES: Mapping[str, GlobalRule] = {
-    **queries.GLOBAL_RULES,
-    **task.GLOBAL_RULES,
-    **agents.GLOBAL_RULES,
-    **retro.GLOBAL_RULES,
-}
-
 
 SUPERSEDED_TEXT = "Ignored: a newer command already changed this."
 
@@ -99,8 +68,9 @@ def _run_command(
     command = COMMANDS.get(signal.name)
     if command is None:
         raise CommandRejected(_unknown_command_text(signal.name))
-    reason = permission_problem(command, signal.actor, signal.permission, task, signal.agent_names, signal.argument)
-    if task and command.name in holder.HOLDER_COMMANDS and (reason or signal.agent_names is not None):
+    form_name, form = command.resolve_form(signal.argument)
+    reason = permission_problem(form_name, form, signal.actor, signal.permission, task, signal.agent_names)
+    if task and command.is_work_report and (reason or signal.agent_names is not None):
         _require_holder(task, signal, context)
     if reason:
         raise CommandRejected(reason)
@@ -108,13 +78,12 @@ def _run_command(
         if is_superseded(builder.task, command_topics(signal.name, signal.argument), signal.occurred_at):
             raise CommandRejected(SUPERSEDED_TEXT)
         builder.task = _record_command(builder.task, signal, context)
-    if global_rule := GLOBAL_RULES.get(command.name):
-        return global_rule(context, signal, task)
-    if builder is None:
-        raise CommandRejected(no_task_text())
-    form, _ = command.resolve_form(signal.argument)
-    rule = plan_review.FORM_RULES.get(form) or RULES[command.name]
-    return CommandResult(rule(builder, signal))
+    match command:
+        case GlobalCommand():
+            return command.rule(context, signal, task)
+        case TaskCommand() if builder is not None:
+            return CommandResult(command.rule(builder, signal))
+    raise CommandRejected(no_task_text())
 
 
 def _record_command(task: Task, signal: CommandReceived, context: Context) -> Task:

@@ -25,21 +25,21 @@ from config.team import (
 from core.assignment import rules
 from core.assignment.agent_state import AVAILABLE, AgentState, AgentStateChange, HealthResult, StateChangeKind
 from core.audit.events import Event, EventType
-from core.commands.registry import COMMANDS
 from core.decide.builder import Context
-from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule
+from core.decide.commands.base import CommandRejected, CommandResult
 from core.signals.base import CommandReceived
 from core.task.model import Task
 from core.texts.replies import TeamRow, team_text
 
 
-def _agents(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+def manage_agents(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    """`/agents`: list the agents, or change one."""
     verb, _, rest = signal.argument.strip().partition(" ")
     if not verb:
         return CommandResult(team_text(team_rows(context, signal.health)))
-    run = _SUBCOMMANDS.get(verb.lower())
+    run = SUBCOMMANDS.get(verb.lower())
     if run is None:
-        verbs = list(COMMANDS["agents"].forms)
+        verbs = list(SUBCOMMANDS)
         suggestion = nearest_word(verb, verbs)
         hint = (
             f"Did you mean `/agents {suggestion}`?"
@@ -271,7 +271,7 @@ def _reset(command: AgentCommand) -> CommandResult:
     return command.build_result(EventType.AGENT_CHANGED, change, f"`{command.name}` has its configured settings again.")
 
 
-_SUBCOMMANDS: Mapping[str, Callable[[AgentCommand], CommandResult]] = {
+SUBCOMMANDS: Mapping[str, Callable[[AgentCommand], CommandResult]] = {
     "add": _add,
     "set": _set,
     "drain": _drain,
@@ -279,4 +279,3 @@ _SUBCOMMANDS: Mapping[str, Callable[[AgentCommand], CommandResult]] = {
     "remove": _remove,
     "reset": _reset,
 }
-GLOBAL_RULES: Mapping[str, GlobalRule] = {"agents": _agents}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from config.problems import quote
 from core.assignment.queue import shortest_cycle
 from core.audit.events import EventType
 from core.conflicts.summary import blocking_pull, conflict_sentences
 from core.decide.builder import DecisionBuilder
-from core.decide.commands.base import CommandRejected, Rule
+from core.decide.commands.base import CommandRejected
 from core.decide.holds import hold_task
 from core.effects.base import AddReaction, Comment, SetDependency
 from core.intake.references import find_issue_references
@@ -39,7 +37,7 @@ def parse_references(argument: str) -> tuple[bool, tuple[str, ...]]:
     return remove, names
 
 
-def _depends(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def change_dependencies(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     """Request a dependency from GitHub; GitHub's webhook then makes the task wait."""
     remove, names = parse_references(signal.argument)
     task = builder.task
@@ -172,6 +170,3 @@ def _blocking_reference(builder: DecisionBuilder, argument: str, has_conflict: b
 def is_finished(task: Task) -> bool:
     """Whether no task can wait for this one any more. A failed task may still be retried."""
     return task.untracked or not task.issue_open or task.status is Status.DONE
-
-
-RULES: Mapping[str, Rule] = {"depends": _depends}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from core.audit.events import EventType
-from core.commands.registry import is_lease_holder
+from core.commands.permissions import is_lease_holder
 from core.decide.agents import record_heartbeat, start_attempt
 from core.decide.attempts import end_attempt, fail_attempt, send_back
 from core.decide.builder import DecisionBuilder
-from core.decide.commands.base import CommandRejected, Rule, gaps_text
-from core.decide.commands.maintainer import assign_to, reject_if_merged, start_over
+from core.decide.commands import plan_review
+from core.decide.commands.base import CommandRejected, first_word, gaps_text
+from core.decide.commands.maintainer import assign_to, reject_if_merged, reject_if_not_assignable, start_over
 from core.decide.completion import evaluate_completion, retry_refused_merge
 from core.decide.leases import handoff_packet
 from core.decide.pulls import check_pull, start_review
@@ -24,7 +25,8 @@ from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 from core.texts import handoff_text
 
 
-def _claim(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def claim_task(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/claim`: take the task, or fetch the hand-off of an assigned one."""
     if builder.task.status is Status.FAILED:
         start_over(builder, signal)  # a person finishes what agents did not
     task = builder.task
@@ -32,14 +34,7 @@ def _claim(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
         return _fetch_handoff(builder, task.lease)
     if task.status is Status.IN_PROGRESS and task.lease:
         raise CommandRejected(f"`{task.lease.agent}` is working on this task. Release it first with `/release`.")
-    if task.readiness_problems and task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
-    if task.status is not Status.READY:
-        raise CommandRejected(f"Only a ready task can be claimed; this one is {task.status}.")
-    if task.open_dependencies:
-        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
-    if task.hold:
-        raise CommandRejected(task.hold.description)
+    reject_if_not_assignable(task, "claimed")
     if signal.agent_names is not None:
         return _claim_for_agent(builder, signal, signal.agent_names)
     lease = start_attempt(builder, signal.actor.login, None, holder=signal.actor)
@@ -69,7 +64,8 @@ def _claim_for_agent(builder: DecisionBuilder, signal: CommandReceived, workers:
     return _fetch_handoff(builder, lease) if lease and spec and spec.fetches_work else None
 
 
-def _release(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def release_task(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/release`: return the task to the queue."""
     task = builder.task
     if task.review_lease and _resolve_lease(builder, signal) is task.review_lease:
         # The work stays with its implementer; a reviewer that gives the review back is not asked for it again.
@@ -84,7 +80,8 @@ def _release(builder: DecisionBuilder, signal: CommandReceived) -> None:
     check_readiness(builder)
 
 
-def _complete(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def check_completion(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/complete`: check whether the task is done."""
     task = builder.task
     if task.status is Status.DONE:
         return "The task is done."
@@ -117,11 +114,13 @@ def _require_lease(builder: DecisionBuilder) -> Lease:
     return builder.task.lease
 
 
-def _heartbeat(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def report_heartbeat(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/heartbeat`: the holder still works."""
     record_heartbeat(builder, _resolve_lease(builder, signal))
 
 
-def _progress(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def report_progress(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/progress`: show the progress on the card."""
     lease = _resolve_lease(builder, signal)
     text = defuse(one_line(mask_secrets(signal.argument), 300))
     if not text:
@@ -131,7 +130,11 @@ def _progress(builder: DecisionBuilder, signal: CommandReceived) -> None:
     builder.update_lease(builder.task.find_lease(lease.attempt) or lease, progress=text)
 
 
-def _review(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def review(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/review`: hand in the work; with `approve` or `changes`, the verdict of a reviewer."""
+    if first_word(signal.argument) in ("approve", "changes"):
+        plan_review.submit_review(builder, signal)
+        return None
     lease = _require_lease(builder)
     pull = builder.task.pull
     if pull is None or not pull.open:
@@ -149,7 +152,8 @@ def _review(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     )
 
 
-def _fail(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def give_up(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/fail`: end the attempt."""
     lease = _resolve_lease(builder, signal)
     if not can_apply(builder.task.status, Trigger.SENT_BACK):
         raise CommandRejected(f"There is no attempt to end: the task is {builder.task.status}.")
@@ -171,16 +175,3 @@ def _fail_attempt(builder: DecisionBuilder, lease: Lease, event: str, reason: st
     """Fail a planner or reviewer at its own request; this never counts against the work."""
     feedback = Feedback(f"fail:{lease.attempt}", f"{lease.agent} {event}", reason, builder.now)
     fail_attempt(builder, lease, feedback, cancel=False, details=reason)
-
-
-RULES: Mapping[str, Rule] = {
-    "claim": _claim,
-    "release": _release,
-    "heartbeat": _heartbeat,
-    "progress": _progress,
-    "review": _review,
-    "complete": _complete,
-    "fail": _fail,
-}
-# A statement about the work counts only from its holder; from others it is rejected and recorded.
-HOLDER_COMMANDS = frozenset({"heartbeat", "plan", "progress", "review", "fail"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from config.problems import quote
@@ -13,7 +12,7 @@ from core.conflicts.summary import conflict_sentences
 from core.decide.agents import on_assigned
 from core.decide.attempts import end_attempt
 from core.decide.builder import DecisionBuilder
-from core.decide.commands.base import CommandRejected, Rule, gaps_text
+from core.decide.commands.base import CommandRejected, gaps_text
 from core.decide.commands.dependencies import queue_after
 from core.decide.commands.rebase import rebase
 from core.decide.completion import evaluate_completion
@@ -36,6 +35,18 @@ def reject_if_merged(task: Task) -> None:
         raise CommandRejected(f"#{task.pull.number} is already merged. Close and reopen the issue to start over.")
 
 
+def reject_if_not_assignable(task: Task, participle: str) -> None:
+    """Raises `CommandRejected` if the task cannot be "claimed" or "assigned" now."""
+    if task.readiness_problems and task.status is Status.PENDING:
+        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
+    if task.status is not Status.READY:
+        raise CommandRejected(f"Only a ready task can be {participle}; this one is {task.status}.")
+    if task.open_dependencies:
+        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
+    if task.hold:
+        raise CommandRejected(task.hold.description)
+
+
 def start_over(builder: DecisionBuilder, signal: CommandReceived) -> None:
     """Return the task to the queue and reset its attempts."""
     reject_if_merged(builder.task)
@@ -48,14 +59,16 @@ def start_over(builder: DecisionBuilder, signal: CommandReceived) -> None:
     check_readiness(builder)
 
 
-def _retry(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def retry_task(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/retry`: start over."""
     task = builder.task
     if not can_apply(task.status, Trigger.RETRIED):
         raise CommandRejected(f"There is nothing to retry: the task is {task.status}.")
     start_over(builder, signal)
 
 
-def _assign(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def assign_task(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/assign`: assign the task to the named agent."""
     task = builder.task
     agent = _resolve_agent(builder, signal.argument)
     if task.lease:
@@ -63,12 +76,11 @@ def _assign(builder: DecisionBuilder, signal: CommandReceived) -> None:
         if holder == agent.name:
             raise CommandRejected(f"`{holder}` already holds this task.")
         raise CommandRejected(f"`{holder}` holds this task. To move it, comment `/reassign {agent.name}`.")
-    if task.readiness_problems and task.status is Status.PENDING:
-        raise CommandRejected(gaps_text("The task is not ready yet", task.readiness_problems))
     assign_to(builder, signal, agent)
 
 
-def _reassign(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def reassign_task(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/reassign`: give the task to another agent."""
     task = builder.task
     lease = task.lease
     if lease is None or not can_apply(task.status, Trigger.RELEASED):
@@ -119,12 +131,7 @@ def _find_replacement(builder: DecisionBuilder, excluded: str) -> Agent:
 def assign_to(builder: DecisionBuilder, signal: CommandReceived, agent: Agent) -> None:
     """Assign the task to this agent if possible. A person's request outranks any score."""
     task = builder.task
-    if task.status is not Status.READY:
-        raise CommandRejected(f"Only a ready task can be assigned; this one is {task.status}.")
-    if task.open_dependencies:
-        raise CommandRejected(f"The task waits for {', '.join(task.open_dependencies)}.")
-    if task.hold:
-        raise CommandRejected(task.hold.description)
+    reject_if_not_assignable(task, "assigned")
     agents = builder.context.agents
     role = next_role(task, agents, builder.policy.plan)
     if role is Role.PLAN and missing_requirement(task, agent, role):
@@ -138,7 +145,8 @@ def assign_to(builder: DecisionBuilder, signal: CommandReceived, agent: Agent) -
     on_assigned(builder, Assigned(replace(choice, agent=agent.name, reason=f"{login} assigned it to {agent.name}")))
 
 
-def _resolve(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def resolve_conflict(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/resolve`: resolve the conflict as the argument says."""
     resolution, _, rest = signal.argument.strip().partition(" ")
     if resolution == "queue":
         return queue_after(builder, signal, rest)
@@ -154,9 +162,9 @@ def _resolve(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
         raise CommandRejected("There is no conflict to resolve.")
     reply = None
     if resolution == "reassign":
-        reply = _reassign(builder, replace(signal, argument=rest))
+        reply = reassign_task(builder, replace(signal, argument=rest))
     else:
-        _escalate(builder, replace(signal, argument=rest or conflicts[0]))
+        call_person(builder, replace(signal, argument=rest or conflicts[0]))
     builder.add_event(EventType.CONFLICT_RESOLVED, actor=signal.actor.login, how=resolution)
     return reply
 
@@ -178,7 +186,8 @@ def _ignore_conflicts(builder: DecisionBuilder, signal: CommandReceived) -> str 
     )
 
 
-def _escalate(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def call_person(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/escalate`: call for a person."""
     task = builder.task
     if Flag.NEEDS_HUMAN in task.flags:
         raise CommandRejected(f"The bot has already called for a person: {task.flags[Flag.NEEDS_HUMAN]}")
@@ -188,7 +197,8 @@ def _escalate(builder: DecisionBuilder, signal: CommandReceived) -> None:
     escalate(builder, reason, EscalationCause.REQUESTED, topic=signal.key, requested_by=signal.actor.login)
 
 
-def _ack(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def acknowledge_call(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/ack`: acknowledge the call for a person."""
     task, escalation = builder.task, builder.task.escalation
     if Flag.NEEDS_HUMAN not in task.flags:
         raise CommandRejected("No call for a person is open, so there is nothing to acknowledge.")
@@ -202,13 +212,3 @@ def _ack(builder: DecisionBuilder, signal: CommandReceived) -> None:
         acknowledge(builder, signal.actor.login, "/ack")
     if escalation is None or escalation.cause is EscalationCause.REQUESTED:
         close_escalation(builder, "acknowledged")  # a person was requested, and one has answered
-
-
-RULES: Mapping[str, Rule] = {
-    "assign": _assign,
-    "reassign": _reassign,
-    "retry": _retry,
-    "resolve": _resolve,
-    "escalate": _escalate,
-    "ack": _ack,
-}

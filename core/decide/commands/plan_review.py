@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from core.commands.registry import has_role, is_lease_holder
+from core.commands.permissions import has_role, is_lease_holder
 from core.decide import agent_reviews, plans
 from core.decide.attempts import end_attempt, end_review
 from core.decide.builder import DecisionBuilder
-from core.decide.commands.base import CommandRejected, Rule
+from core.decide.commands.base import CommandRejected
 from core.decide.github_reviews import apply_person_review
 from core.signals.base import CommandReceived, PlanDelivered, ReviewDelivered
 from core.task.model import Lease, Role, Status
 
 
-def _plan(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def submit_plan(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/plan`: store the plan for the implementing agent."""
     if not signal.argument.strip():
         raise CommandRejected(
             "Write the plan after the command: `/plan First …`. Everything that follows in the comment is part of it."
@@ -34,7 +33,7 @@ def _plan(builder: DecisionBuilder, signal: CommandReceived) -> None:
         raise CommandRejected(f"It is too late for a plan: the task is {builder.task.status}.")
 
 
-def _review_verdict(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def submit_review(builder: DecisionBuilder, signal: CommandReceived) -> None:
     """`/review approve` and `/review changes`, followed by the text of the review."""
     word, *rest = signal.argument.strip().split(maxsplit=1)
     approves, text = word.lower() == "approve", "".join(rest)
@@ -58,8 +57,3 @@ def _review_verdict(builder: DecisionBuilder, signal: CommandReceived) -> None:
 def _require_write_access(signal: CommandReceived, subject: str) -> None:
     if not has_role(signal.permission, "write"):
         raise CommandRejected(f"You were not asked for a {subject} of this task, or your attempt is over.")
-
-
-RULES: Mapping[str, Rule] = {"plan": _plan}
-# Rules for single forms of a command, by its name and first word.
-FORM_RULES: Mapping[str, Rule] = {"review approve": _review_verdict, "review changes": _review_verdict}

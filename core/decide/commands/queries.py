@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from core.assignment.rules import assign, busy_reason, choice_from_event, missing_requirement, next_role
 from core.conflicts.summary import conflict_sentences, trial_merge_text
 from core.decide.builder import Context, DecisionBuilder
-from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, Rule
+from core.decide.commands.base import CommandRejected, CommandResult
 from core.decide.leases import current_choice
 from core.intake.readiness import readiness_problems
 from core.signals.base import CommandReceived
 from core.stall.rules import stall_text, stall_timeout_text
 from core.task.model import Status, Task
-from core.texts import explain_text, help_text, status_text
+from core.texts import explain_text, status_text
 from core.texts.matrix import matrix_text
 from core.texts.replies import QueueRow, explain_attempt_text, history_text, next_text
 from core.texts.retrospective import pending_question_text
 
 MAX_HISTORY_EVENTS = 20  # events that `/history` shows
 MAX_QUEUE_ROWS = 5  # rows that `/next` shows
-
-
-def _help(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
-    return CommandResult(help_text())
 
 
 def _refreshed_task(builder: DecisionBuilder) -> Task:
@@ -37,13 +32,15 @@ def _refreshed_task(builder: DecisionBuilder) -> Task:
     return replace(task, choice=choice) if choice else task
 
 
-def _status(builder: DecisionBuilder, signal: CommandReceived) -> str:
+def show_status(builder: DecisionBuilder, signal: CommandReceived) -> str:
+    """`/status`: the state of the task and what it waits for."""
     return status_text(
         _refreshed_task(builder), builder.policy, builder.context.config_problems, builder.context.command.dead_letters
     )
 
 
-def _explain(builder: DecisionBuilder, signal: CommandReceived) -> str:
+def explain_choice(builder: DecisionBuilder, signal: CommandReceived) -> str:
+    """`/explain`: why the task has this agent, or none."""
     if argument := signal.argument.strip():
         return _explain_attempt(builder, argument)
     task = builder.task
@@ -54,7 +51,7 @@ def _explain(builder: DecisionBuilder, signal: CommandReceived) -> str:
 
 def _explain_attempt(builder: DecisionBuilder, argument: str) -> str:
     """Why an earlier attempt went to its agent, from the audit log."""
-    events = {event.attempt: event for event in builder.context.command.recent_events if event.attempt is not None}
+    events = {event.attempt: event for event in builder.context.command.assignments if event.attempt is not None}
     match = re.fullmatch(r"(?:attempt\s+)?#?([0-9]{1,6})", argument, re.IGNORECASE)
     event = events.get(int(match[1])) if match else None
     if event is None:
@@ -65,12 +62,14 @@ def _explain_attempt(builder: DecisionBuilder, argument: str) -> str:
     return explain_attempt_text(event, choice_from_event(event))
 
 
-def _history(builder: DecisionBuilder, signal: CommandReceived) -> str:
+def show_history(builder: DecisionBuilder, signal: CommandReceived) -> str:
+    """`/history`: the end of the task's audit log."""
     events = builder.context.command.recent_events
     return history_text(events[-MAX_HISTORY_EVENTS:], has_more=len(events) > MAX_HISTORY_EVENTS)
 
 
-def _conflicts(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+def show_conflicts(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    """`/conflicts`: the conflicts of the open pull requests, and of this task."""
     conflicts = conflict_sentences(task, context.readiness_inputs.duplicates) if task else ()
     return CommandResult(
         matrix_text(
@@ -79,7 +78,8 @@ def _conflicts(context: Context, signal: CommandReceived, task: Task | None) -> 
     )
 
 
-def _next(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+def show_queue(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    """`/next`: the head of the queue."""
     queue, agents = context.command.queue, context.agents
     head = queue[:MAX_QUEUE_ROWS]
     policy = context.policy
@@ -99,7 +99,7 @@ def _next(context: Context, signal: CommandReceived, task: Task | None) -> Comma
         )
         next_number = 0 if busy_reason(asking_agent) else next((candidate.number for candidate in suitable), 0)
     text = next_text(rows, len(queue), asking_agent.name if asking_agent else "", next_number)
-    retrospective = context.command.retrospective
+    retrospective = context.command.latest_retrospective
     question = (
         retrospective.open_question(asking_agent.name)
         if asking_agent and retrospective and retrospective.number
@@ -115,7 +115,3 @@ def _next(context: Context, signal: CommandReceived, task: Task | None) -> Comma
 def _position_text(task: Task, dependents: int) -> str:
     since = f"filed {task.created_at:%Y-%m-%d}"
     return f"{dependents} in a row wait for it; {since}" if dependents else since
-
-
-RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain, "history": _history}
-GLOBAL_RULES: Mapping[str, GlobalRule] = {"help": _help, "next": _next, "conflicts": _conflicts}

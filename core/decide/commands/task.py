@@ -6,14 +6,12 @@ requests the change (`CreateTask`); the signal `TaskCreated` reports the result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from config.problems import nearest_word, quote
 from config.task_templates import Templates, parse_template_name
 from core.audit.events import EventType
-from core.commands.registry import has_role
+from core.commands.permissions import has_role
 from core.decide.builder import Context, Decision, DecisionBuilder
-from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, reply
+from core.decide.commands.base import CommandRejected, CommandResult, reply
 from core.decide.issues import text_digest
 from core.effects.base import CreateTask
 from core.intake.templates import FilledTemplate, TemplateError, fill_template, matching_templates
@@ -23,7 +21,8 @@ from core.task.model import Kind, Status, Task
 from core.texts.replies import task_text
 
 
-def _task(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+def create_task(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    """`/task`: request that the issue becomes a task."""
     issue, templates = signal.issue, context.command.templates
     current_task = None if task is None or task.untracked else task
     if issue is None:
@@ -112,6 +111,3 @@ def on_task_created(task: Task | None, signal: TaskCreated, context: Context) ->
     builder.add_event(EventType.COMMAND_RUN, actor=effect.actor.login, command="task", argument=effect.template)
     builder.add_effect(*reply(effect.number, effect.command_key, effect.comment_id, "rocket", effect.reply))
     return builder.build()
-
-
-GLOBAL_RULES: Mapping[str, GlobalRule] = {"task": _task}

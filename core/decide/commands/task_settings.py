@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from core.assignment.rules import choose_agent, next_role
-from core.commands.registry import has_role
+from core.commands.permissions import has_role
 from core.decide.builder import DecisionBuilder
-from core.decide.commands.base import CommandRejected, Rule, gaps_text
+from core.decide.commands.base import CommandRejected, gaps_text
 from core.decide.completion import evaluate_completion
 from core.decide.holds import hold_task, release_hold
 from core.decide.leases import grant_lease, handoff_packet
@@ -19,7 +17,8 @@ from core.texts import handoff_text
 from core.texts.replies import prep_text
 
 
-def _ready(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def approve_text(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/ready`: check the task again; a user with write access also approves its text."""
     task = builder.task
     can_approve = has_role(signal.permission, "write")
     # If the text was changed while an agent works on the task, it can still be approved.
@@ -34,14 +33,15 @@ def _ready(builder: DecisionBuilder, signal: CommandReceived) -> None:
         raise CommandRejected(gaps_text("The task is not ready yet", builder.task.readiness_problems))
 
 
-def _priority(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def set_priority(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/priority`: set the priority."""
     priority = signal.argument.strip().upper()
     if priority not in set(Priority):
         raise CommandRejected("Name a priority: `/priority P0`, `/priority P1` or `/priority P2`.")
     builder.update_task(priority=Priority(priority))
 
 
-def _prep(builder: DecisionBuilder, signal: CommandReceived) -> str:
+def preview_handoff(builder: DecisionBuilder, signal: CommandReceived) -> str:
     """Show the hand-off; changes nothing except what a new readiness check changes."""
     check_readiness(builder)
     task = builder.task
@@ -58,7 +58,8 @@ def _prep(builder: DecisionBuilder, signal: CommandReceived) -> str:
     return prep_text(handoff_text(packet), choice.reason, wait_reasons)
 
 
-def _needs(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def add_capability(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/needs`: add a required capability."""
     capability = signal.argument.strip().strip("`").lower()
     capabilities = builder.context.readiness_inputs.capabilities
     if not capability:
@@ -71,14 +72,16 @@ def _needs(builder: DecisionBuilder, signal: CommandReceived) -> None:
     check_readiness(builder)
 
 
-def _block(builder: DecisionBuilder, signal: CommandReceived) -> None:
+def block_task(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    """`/block`: hold the task."""
     reason = signal.argument.strip()
     if not reason:
         raise CommandRejected("Give a reason, so that people know when to lift the block: `/block legal has to agree`.")
     _hold_task(builder, signal, reason, paused=False)
 
 
-def _pause(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+def pause_task(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/pause`: hold the task and stop the clock of the attempt."""
     _hold_task(builder, signal, signal.argument, paused=True)
     # A comment gets 🚀; a button has nothing to react to.
     return f"#{builder.task.number} is paused. To continue, comment `/resume`." if signal.from_button else None
@@ -93,15 +96,17 @@ def _hold_task(builder: DecisionBuilder, signal: CommandReceived, reason: str, *
     hold_task(builder, signal.actor.login, reason, paused=paused)
 
 
-def _unblock(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
-    return _release(builder, signal, paused=False)
+def unblock_task(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/unblock`: lift `/block`."""
+    return _release_hold(builder, signal, paused=False)
 
 
-def _resume(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
-    return _release(builder, signal, paused=True)
+def resume_task(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    """`/resume`: lift `/pause`."""
+    return _release_hold(builder, signal, paused=True)
 
 
-def _release(builder: DecisionBuilder, signal: CommandReceived, *, paused: bool) -> str | None:
+def _release_hold(builder: DecisionBuilder, signal: CommandReceived, *, paused: bool) -> str | None:
     current_hold = builder.task.hold
     if current_hold is None:
         raise CommandRejected(f"The task is not {'paused' if paused else 'blocked'}.{_waits_text(builder)}")
@@ -113,15 +118,3 @@ def _release(builder: DecisionBuilder, signal: CommandReceived, *, paused: bool)
 
 def _waits_text(builder: DecisionBuilder) -> str:
     return f" The task waits for {', '.join(builder.task.open_dependencies)}." if builder.task.open_dependencies else ""
-
-
-RULES: Mapping[str, Rule] = {
-    "prep": _prep,
-    "ready": _ready,
-    "priority": _priority,
-    "needs": _needs,
-    "block": _block,
-    "unblock": _unblock,
-    "pause": _pause,
-    "resume": _resume,
-}

@@ -7,7 +7,6 @@ from sandbox.actors.agents.scripts import (
     FinishesWithoutPull,
     Plans,
     RandomOutput,
-    Reviews,
     Stalls,
     WritesFiles,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "JobWork",
     "Plans",
     "RandomOutput",
-    "Reviews",
     "ScriptedAgent",
     "Stalls",
     "WorksInDraft",

@@ -267,7 +267,6 @@ class JobWork(AgentWork):
     """The work of a dispatched workflow job."""
 
     job: WorkflowJob = field(repr=False)
-    run_token: str = field(repr=False)
 
 
 Script = Callable[[AgentWork], Awaitable[None]]
@@ -324,7 +323,6 @@ class ScriptedAgent:
             job=job,
             actor=user,
             token=token,
-            run_token=hub.create_run_token(job.run, dict.fromkeys(ALL_PERMISSIONS, "write")),
             payload=payload,
             _log=log,
             _think_seconds=self.think_seconds,

@@ -104,20 +104,3 @@ class Plans:
         """Plan."""
         await work.think()
         await work.answer("plan", self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Reviews:
-    """Reviews the pull request: in a text that the workflow hands in, or on GitHub (`on_github`) as its own account."""
-
-    approves: bool
-    text: str
-    on_github: bool = False
-
-    async def __call__(self, work: AgentWork) -> None:
-        """Review."""
-        await work.think()
-        if self.on_github:
-            await work.review(self.approves, self.text)
-        else:
-            await work.answer("approve" if self.approves else "changes", self.text)
