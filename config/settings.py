@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         description="How much of their bodies is in memory at the same time; others wait, then get 503.",
     )
     max_connections: int = Field(
-        500, ge=1, description="How many connections are open at the same time; others get 503."
+        500, ge=1, description="How many connections are open at the same time; others replace idle ones or get 503."
     )
     header_timeout_seconds: float = Field(
         75.0,
