@@ -309,7 +309,7 @@ outbox = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("repository_id", BigInteger, nullable=False),
     Column("issue_number", Integer),
-    Column("channel", Text),  # `config.escalation.Channel`
+    Column("channel", Text),  # `config.escalation.Channel`, or `git`: work on the mirror
     Column("key", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("payload", JSONB, nullable=False),

@@ -15,7 +15,7 @@ from adapters.git.conflict_lines import LineRange
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
 from adapters.git.merge_tree import CommitPair, DiskFullError, MergeError, run_merges
 from adapters.git.mirror import Mirror
-from adapters.git.process import GitError
+from adapters.git.process import GitError, parse_output
 from adapters.git.scratch import scratch_objects
 
 
@@ -102,7 +102,11 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
             result = await mirror.git.run(*arguments, f"{commits[base]}...{commits[head]}", git_dir=mirror.path)
         except GitError as error:
             raise MergeError(f"the changes cannot be listed: {error.stderr}") from error
-        return frozenset(path_text(path) for path in result.stdout.split(b"\0") if path)
+        return await parse_output(_parse_paths, result.stdout)
+
+
+def _parse_paths(output: bytes) -> frozenset[str]:
+    return frozenset(path_text(path) for path in output.split(b"\0") if path)
 
 
 async def commits_containing(mirror: Mirror, commit: str) -> frozenset[str]:
