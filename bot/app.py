@@ -34,6 +34,7 @@ from config.build import policy_fingerprint
 from config.settings import Settings
 from config.task_templates import built_in_templates
 from core.clock import Clock
+from core.commands.stranger_budget import StrangerLimits
 from core.effects.people import CHANNELS
 from core.rate_limits import RateLimits
 from engine.agent_health import HealthChecks
@@ -177,7 +178,9 @@ async def assemble(
         codec = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
         outbox = Outbox(work, client, mirrors, services, identity, codec, forecasts, metrics.on_sent, alerts)
         health_checks = HealthChecks(client, database, services, identity, settings.github_server_url, clock.now)
-        context = HandlerContext(work, client, identity, health_checks, forecasts, result_secrets)
+        context = HandlerContext(
+            work, client, identity, health_checks, forecasts, result_secrets, StrangerLimits.from_rate_limits(limits)
+        )
         register(jobs, context, outbox, admission.yield_to_requests)
         heartbeat = HeartbeatEndpoint(work, client, clock, HeartbeatTokens(settings.agent_tokens), result_secrets)
         worker_routes = WorkerRoutes(heartbeat.handle, lambda: metrics.render(database, clock.now()))

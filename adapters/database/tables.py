@@ -343,6 +343,17 @@ retrospectives = Table(
 )
 Index("retrospectives_by_number", retrospectives.c.repository_id, retrospectives.c.number)
 
+# Comments with commands of people without a role, of the last hour: their number is limited.
+stranger_commands = Table(
+    "stranger_commands",
+    metadata,
+    Column("installation_id", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),  # of the comment
+    Column("user_id", BigInteger, nullable=False),
+    Column("used_at", _timestamp, nullable=False),
+    PrimaryKeyConstraint("installation_id", "key"),
+)
+
 # Every deadline: of a task (`target_id` is its number), a dependent task in another repository, an agent (its name), an
 # effect (its id in the outbox), a delivery (its GUID), the repository, or the service itself (`repository_id` is 0).
 deadlines = Table(

@@ -53,6 +53,10 @@ The bot reacts with 👀 at once, then with 🚀, or with 😕 and a reason. For
 one. A comment can contain several commands; the bot runs them in order. After an edit it runs only what is new. It
 ignores commands in quotes, code, lists, links and HTML.
 
+**Without a role.** Of people below triage access, the bot runs the first command of a comment and reacts only with the
+result. It answers ten of their comments an hour per person, and all of theirs together use at most a tenth of what
+GitHub lets the bot write. Then it says so once, and ignores further commands until the hour is over.
+
 ## Change agents at run time
 
 Comment `/agents` on any issue of the repository. Changes take effect at once and are stored in the database; `/agents`
