@@ -43,8 +43,8 @@ class HandlerContext:
     identity: Callable[[int], Awaitable[Identity]]
     health_checks: HealthChecks
     forecasts: ForecastService | None
-    result_secrets: tuple[SecretStr, ...] = ()  # by which results of runs are authenticated
-    stranger_limits: StrangerLimits = StrangerLimits()
+    result_secrets: tuple[SecretStr, ...]  # by which results of runs are authenticated
+    stranger_limits: StrangerLimits
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:
         """The delivery's repository, up to date; None if the App is not installed there or it is archived.
