@@ -14,7 +14,8 @@ _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) 
 # PostgreSQL keeps a function's plan until its tables are analyzed again. A plan made for an almost empty queue reads a
 # long one from end to end, so the function is planned at each call, in less than a millisecond, and uses indexes only.
 _DISABLED_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")
-_PLANNER_OPTIONS = " SET plan_cache_mode = force_custom_plan" + "".join(f" SET {name} = off" for name in _DISABLED_PLANS)
+_DISABLED = "".join(f" SET {name} = off" for name in _DISABLED_PLANS)
+_PLANNER_OPTIONS = f"{_DISABLED} SET plan_cache_mode = force_custom_plan"
 # Finishes a job and hands out the next one, in one statement: as the library's function does, but none of the
 # repositories that have their share of the workers. The second part of a lock is the repository's id. `more`: others
 # wait, or wait for a lock.
