@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -15,10 +16,10 @@ from aiohttp import web
 
 from adapters.agents import Services
 from adapters.database.database import Database, describe_url
-from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.jobs import ALERTS, MAIN, JobQueue
+from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
+from adapters.database.jobs import ALERTS, GIT, MAIN, JobQueue
 from adapters.database.rate_limits import DatabaseBudgetStore
-from adapters.git import Git, MirrorPool, check_git_version
+from adapters.git import DiskUsage, Git, MirrorPool, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.http import DEFAULT_RETRY, RetryPolicy
 from adapters.github.rate_limiter import RateLimiter
@@ -33,6 +34,7 @@ from config.build import policy_fingerprint
 from config.settings import Settings
 from config.task_templates import built_in_templates
 from core.clock import Clock
+from core.commands.stranger_budget import StrangerLimits
 from core.effects.people import CHANNELS
 from core.rate_limits import RateLimits
 from engine.agent_health import HealthChecks
@@ -98,8 +100,13 @@ class Bot:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.admission.watch(self.database))
             group.create_task(discover_with_retries(self.work, self.client, self.clock))
-            # One worker for each alert channel: a slow channel delays no other work.
-            group.create_task(run_worker(self.jobs, {(MAIN,): self.settings.workers, (ALERTS,): len(CHANNELS)}))
+            # One worker for each alert channel: a slow channel delays no other work. Git has workers of its own too.
+            concurrency: dict[tuple[str, ...], int] = {
+                (MAIN,): self.settings.workers,
+                (ALERTS,): len(CHANNELS),
+                (GIT,): self.settings.git_workers,
+            }
+            group.create_task(run_worker(self.jobs, concurrency))
             group.create_task(run_scheduler(self.work, self.clock, self.settings.scheduler_interval_seconds))
 
 
@@ -121,6 +128,7 @@ async def assemble(
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(git.close)
+        _make_data_dir(settings.data_dir)
         url = await database_url(settings, stack)
         pool_size = settings.workers + 3  # they rarely all need a connection at once
         database = connect(url, pool_size)
@@ -151,7 +159,8 @@ async def assemble(
             on_renamed=partial(was_renamed, work),
         )
         await stack.enter_async_context(client)
-        mirrors = MirrorPool(settings.data_dir, settings.github_server_url, git)
+        disk = DiskUsage(settings.mirror_limit_mb, settings.mirrors_limit_mb)
+        mirrors = MirrorPool(settings.data_dir, settings.github_server_url, git, disk)
         forecasts = ForecastService(database, mirrors)
         identity = Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
@@ -169,7 +178,9 @@ async def assemble(
         codec = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
         outbox = Outbox(work, client, mirrors, services, identity, codec, forecasts, metrics.on_sent, alerts)
         health_checks = HealthChecks(client, database, services, identity, settings.github_server_url, clock.now)
-        context = HandlerContext(work, client, identity, health_checks, forecasts, result_secrets)
+        context = HandlerContext(
+            work, client, identity, health_checks, forecasts, result_secrets, StrangerLimits.from_rate_limits(limits)
+        )
         register(jobs, context, outbox, admission.yield_to_requests)
         heartbeat = HeartbeatEndpoint(work, client, clock, HeartbeatTokens(settings.agent_tokens), result_secrets)
         worker_routes = WorkerRoutes(heartbeat.handle, lambda: metrics.render(database, clock.now()))
@@ -189,6 +200,15 @@ async def assemble(
             worker_routes,
             application,
         )
+
+
+def _make_data_dir(path: Path) -> None:
+    """Create the data directory, or close it to other users: it has copies of private repositories."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise DataDirectoryError(f"DATA_DIR {path} cannot be created or closed to other users: {error}") from error
 
 
 def _limits(settings: Settings) -> RateLimits:

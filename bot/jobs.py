@@ -22,7 +22,7 @@ from adapters.database.deliveries import (
     next_delivery,
     update_delivery,
 )
-from adapters.database.jobs import ALERTS, DELIVERY, DUE, MAIN, SEND, EffectGroup, JobQueue, retry_key
+from adapters.database.jobs import ALERTS, DELIVERY, DUE, GIT, MAIN, SEND, EffectGroup, JobQueue, retry_key
 from adapters.database.worker import Worker
 from bot.http.admission import malloc_trim
 from core.task.deadlines import DeadlineTarget, TargetKind
@@ -169,4 +169,4 @@ async def run_worker(jobs: JobQueue, concurrency_by_queues: Mapping[tuple[str, .
 
 async def drain_queue(jobs: JobQueue, concurrency: int) -> None:
     """Run all present jobs and those they create, then return: for tests."""
-    await Worker(jobs, {(MAIN, ALERTS): concurrency}).run_until_idle()
+    await Worker(jobs, {(MAIN, ALERTS, GIT): concurrency}).run_until_idle()

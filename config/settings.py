@@ -146,7 +146,7 @@ class Settings(BaseModel):
         description="How much of their bodies is in memory at the same time; others wait, then get 503.",
     )
     max_connections: int = Field(
-        500, ge=1, description="How many connections are open at the same time; others get 503."
+        500, ge=1, description="How many connections are open at the same time; others replace idle ones or get 503."
     )
     header_timeout_seconds: float = Field(
         75.0,
@@ -159,7 +159,30 @@ class Settings(BaseModel):
     body_timeout_seconds: float = Field(
         10.0, ge=1, le=600, allow_inf_nan=False, description="Seconds within which the body of a delivery must arrive."
     )
-    workers: int = Field(8, ge=1, le=64, description="How many jobs run at the same time.")
+    workers: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="How many jobs run at the same time. One repository never holds more than half of them, the next "
+        "never more than half of the rest.",
+    )
+    git_workers: int = Field(
+        3,
+        ge=1,
+        le=64,
+        description="How many repositories are fetched and compared at the same time, besides `WORKERS`.",
+    )
+    mirror_limit_mb: int = Field(
+        5_000,
+        ge=10,
+        description="How much of the disk the copy of one repository may use. A pull request that would exceed it gets "
+        "no result from the conflict check.",
+    )
+    mirrors_limit_mb: int = Field(
+        50_000,
+        ge=10,
+        description="How much all copies may use together. The bot removes the least recently used ones.",
+    )
     scheduler_interval_seconds: float = Field(
         1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two checks of the deadlines."
     )

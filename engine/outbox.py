@@ -22,13 +22,13 @@ from adapters.alerts import Channels
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
-from adapters.database.jobs import SEND, URGENT_SEND, EffectGroup
+from adapters.database.jobs import GIT, SEND, URGENT_SEND, EffectGroup, send_job
 from adapters.database.repositories import RepositoryRow
 from adapters.git import MirrorPool
 from adapters.github import GitHubClient
 from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFound, TooLarge
 from adapters.github.rate_limit import RateLimitContext, RateLimitWait
-from core.effects.base import CheckRun, Effect, Notify, PollAgent, StartAgent
+from core.effects.base import CheckRun, Effect, Notify, PollAgent, RequestTrialMerge, StartAgent
 from core.effects.priority import SendPriority
 from core.signals.base import AgentPollEmpty, AgentStartFailed, AgentUnavailable, Signal
 from core.task.deadlines import DeadlineTarget, TargetKind
@@ -38,7 +38,7 @@ from engine.forecasts import ForecastService
 from engine.senders import SENDERS, Identity, SendContext, SendResult
 from engine.senders.admission import reserve_first_write
 from engine.senders.batching import BATCHABLE, send_batch
-from engine.session import NoConfiguration
+from engine.session import MAX_TRIAL_MERGE_WAIT, NoConfiguration
 from engine.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
@@ -51,6 +51,18 @@ def _in_group(outbox: FromClause) -> ColumnElement[bool]:
     return or_(outbox.c.issue_number == bindparam("issue"), outbox.c.channel == bindparam("on_channel"))
 
 
+# Labels and card are written once, with the result of a trial merge that was just requested.
+_VIEW_KINDS = [kind.__name__ for kind in SENDERS if kind.priority >= SendPriority.LABELS]
+_TRIAL = t.outbox.alias()
+_AWAITS_TRIAL_MERGE = exists().where(
+    _TRIAL.c.repository_id == bindparam("repository"),
+    _TRIAL.c.channel == GIT,
+    _TRIAL.c.kind == RequestTrialMerge.__name__,
+    _TRIAL.c.payload["number"].as_integer() == bindparam("issue"),
+    _TRIAL.c.state == "pending",
+    _TRIAL.c.created_at > bindparam("trials_since"),
+)
+
 # The next pending effect of one issue or channel: it is taken, and the attempt counted.
 _NEXT_ID = (
     select(t.outbox.c.id)
@@ -59,6 +71,7 @@ _NEXT_ID = (
         _in_group(t.outbox),
         t.outbox.c.state == "pending",
         or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now")),
+        or_(t.outbox.c.kind.not_in(_VIEW_KINDS), not_(_AWAITS_TRIAL_MERGE)),
     )
     .order_by(case(_PRIORITIES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
     .limit(1)
@@ -96,7 +109,7 @@ _BATCH_IDS = (
         t.outbox.c.state == "pending",
         t.outbox.c.kind.in_(_BATCHABLE),
         t.outbox.c.id != bindparam("taken"),
-        or_(t.outbox.c.kind == CheckRun.__name__, not_(_HAS_PENDING_COMPLETION)),
+        or_(t.outbox.c.kind == CheckRun.__name__, not_(or_(_HAS_PENDING_COMPLETION, _AWAITS_TRIAL_MERGE))),
         or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.attempts == 0),
     )
     .with_for_update()
@@ -151,7 +164,9 @@ class Outbox:
         It is one effect, or several that can go together.
         """
         issue, channel = group
-        parameters = {"repository": repository_id, "issue": issue, "on_channel": channel, "now": self.work.now()}
+        now = self.work.now()
+        parameters = {"repository": repository_id, "issue": issue, "on_channel": channel, "now": now}
+        parameters["trials_since"] = now - MAX_TRIAL_MERGE_WAIT
         async with self.work.database.autocommit() as connection:
             row = (await connection.execute(_CLAIM, parameters)).mappings().first()
             if row is None:
@@ -273,12 +288,21 @@ class Outbox:
         if not is_marked:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(statement)
+        if isinstance(effect, RequestTrialMerge):
+            await self._send_views(row["repository_id"], effect)
         log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["attempts"])
         was_rejected = any(
             isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in result.conflict_report
         )
         if self.on_sent and not was_rejected:
             self.on_sent(effect, self.work.now())
+
+    async def _send_views(self, repository_id: int, effect: RequestTrialMerge) -> None:
+        """Send the labels and the card that waited for a trial merge."""
+        target = DeadlineTarget(TargetKind.EFFECT, effect.key)
+        async with self.work.database.transaction() as connection:
+            await store.delete_deadline(connection, repository_id, target, SEND)
+            await self.work.jobs.defer_all(connection, [send_job(repository_id, effect.number)])
 
     async def _handle_error(self, row: Any, effect: Effect, rate_context: RateLimitContext, error: Exception) -> None:
         policy, attempts = policy_for(error), row["attempts"]

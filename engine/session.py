@@ -9,17 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents, audit_log, store
 from adapters.database.dependency_graph import TaskKey
-from adapters.database.jobs import EffectGroup
+from adapters.database.jobs import SEND, EffectGroup
 from adapters.database.pending_writes import PendingWrites
 from adapters.database.repositories import RepositoryRow
 from config.repository import RepositoryConfig
 from core.assignment.agent_state import AgentActivity, AgentStateChange, StateChangeKind
 from core.assignment.rules import Agent
 from core.audit.events import Event
-from core.effects.base import AddReaction, Comment, Effect, UpsertCard, UpsertDigest
+from core.effects.base import AddReaction, Comment, Effect, RequestTrialMerge, UpsertCard, UpsertDigest
 from core.review.definition_of_done import needs_reviewer
 from core.signals.base import Signal
-from core.task.deadlines import DeadlineTarget
+from core.task.deadlines import DeadlineTarget, TargetKind
 from core.task.model import Task
 from engine.agent_states import load_agents
 
@@ -29,6 +29,7 @@ NumberedSignal = tuple[int, Signal]
 # What a dry run may write: what it would do, and answers to people.
 _DRY_RUN_EFFECTS = (UpsertCard, UpsertDigest, Comment, AddReaction)
 
+MAX_TRIAL_MERGE_WAIT = timedelta(seconds=10)  # until labels and card are written without the result
 DETAIL_DELAY_FACTOR = 4  # a card that only shows details of a running attempt waits this many times longer
 
 _TEAM_CHANGES = (StateChangeKind.FAILED, StateChangeKind.BACKING_OFF, StateChangeKind.RESUMED)
@@ -124,6 +125,10 @@ class Session:
             if isinstance(effect, UpsertCard) and effect.details_only:
                 delay *= DETAIL_DELAY_FACTOR
             self.writes.save_effect(number, effect, delay)
+            if isinstance(effect, RequestTrialMerge):  # labels and card wait for its result, but not for long
+                target, group = DeadlineTarget(TargetKind.EFFECT, effect.key), EffectGroup(number)
+                due_at = self.now + MAX_TRIAL_MERGE_WAIT
+                self.writes.set_deadline(self.repository.id, target, SEND, due_at, payload=group._asdict())
 
     def set_deadline(self, target: DeadlineTarget, kind: str, due_at: datetime) -> None:
         """Set one deadline; a later call for the same target and kind moves it."""

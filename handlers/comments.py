@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import structlog
+
 from adapters.agents.run_results import RunResult, parse_run_result
 from adapters.database import store
+from adapters.database.repositories import RepositoryRow
+from adapters.database.stranger_commands import use_budget
 from adapters.github.convert import actor
 from adapters.github.models import Comment, Issue, User
+from adapters.github.rate_limit import RateLimitWait
 from core.commands.parser import ParsedCommand, new_commands, parse_commands
+from core.commands.stranger_budget import Verdict, is_stranger
 from core.decide.commands.registry import COMMANDS
 from core.effects.base import AddReaction
 from core.effects.base import Comment as WriteComment
 from core.signals.base import EscalationAnswered
 from core.task.labels import is_task
 from core.texts import has_key_marker, no_configuration_text
+from core.texts.replies import ONE_COMMAND_TEXT, budget_used_text
 from engine import issue_reader
 from handlers import retrospectives
 from handlers.context import Delivery, HandlerContext
 from handlers.ensure_task import ensure_task
 from handlers.run_commands import CommandInvocation, CommandOrigin, run_commands
+
+log = structlog.get_logger()
 
 
 async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
@@ -49,14 +58,23 @@ async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
         number = await ensure_task(context, repository, issue.number, comment.created_at)
     if number is None and not any(command.is_known or command.suggestion for command in commands):
         return  # outside a task, an unknown command may be meant for another bot
+    invocations = [
+        CommandInvocation(command.name, command.argument, f"{comment.id}:{command.key}") for command in commands
+    ]
+    github, note = context.github(repository), ""
+    role = await issue_reader.get_role(github, repository.full_name, user)
+    is_limited = is_stranger(role) and issue_reader.agents_of_user(repository, user) is None
+    if is_limited:
+        if not await _has_budget(context, repository, issue.number, comment, user):
+            return
+        note = ONE_COMMAND_TEXT if len(invocations) > 1 else ""
+        invocations = invocations[:1]
     if repository.config is None:
         reply = WriteComment(issue.number, f"answer:{comment.id}", no_configuration_text(repository.problems))
         await context.work.enqueue_effects(repository.id, issue.number, AddReaction(comment.id, "confused"), reply)
         return
-    await context.work.enqueue_effects(repository.id, issue.number, AddReaction(comment.id, "eyes"))
-    invocations = [
-        CommandInvocation(command.name, command.argument, f"{comment.id}:{command.key}") for command in commands
-    ]
+    if not is_limited:
+        await context.work.enqueue_effects(repository.id, issue.number, AddReaction(comment.id, "eyes"))
     async with context.work.database.autocommit() as connection:
         digest_number = await store.digest_issue_number(connection, repository.id)
     # Only an ordinary issue can become a task.
@@ -68,8 +86,31 @@ async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
         number or issue.number,
         user,
         invocations,
-        CommandOrigin(issue.number, comment.id, issue_facts, comment.updated_at),
+        CommandOrigin(issue.number, comment.id, issue_facts, comment.updated_at, note=note),
+        role,
     )
+
+
+async def _has_budget(
+    context: HandlerContext, repository: RepositoryRow, number: int, comment: Comment, user: User
+) -> bool:
+    """Whether a person without a role may have one more answer; the first time not, the person is told.
+
+    Raises RateLimitWait if it has to wait for a moment.
+    """
+    now, key = context.work.now(), f"{comment.id}:{comment.updated_at.isoformat()}"
+    database, installation_id = context.work.database, repository.installation_id
+    decision = await use_budget(database, installation_id, user.id, key, now, context.stranger_limits)
+    if decision.verdict is None:
+        raise RateLimitWait(decision.retry_at or now)
+    if decision.verdict is Verdict.ANSWER:
+        return True
+    log.info("stranger_command_ignored", repository=repository.full_name, issue=number, user=user.login)
+    if decision.verdict is Verdict.LAST_NOTICE and decision.retry_at:
+        text = budget_used_text(context.stranger_limits.per_person_and_hour, decision.retry_at, now)
+        reply = WriteComment(number, f"answer:{comment.id}", text)
+        await context.work.enqueue_effects(repository.id, number, AddReaction(comment.id, "confused"), reply)
+    return False
 
 
 async def _is_acknowledgement(delivery: Delivery, context: HandlerContext) -> None:

@@ -13,6 +13,7 @@ from adapters.database import repositories
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub, GitHubClient
 from adapters.github.models import Repository, User
+from core.commands.stranger_budget import StrangerLimits
 from engine.agent_health import HealthChecks
 from engine.config_sync import sync_config
 from engine.forecasts import ForecastService
@@ -42,7 +43,8 @@ class HandlerContext:
     identity: Callable[[int], Awaitable[Identity]]
     health_checks: HealthChecks
     forecasts: ForecastService | None
-    result_secrets: tuple[SecretStr, ...] = ()  # by which results of runs are authenticated
+    result_secrets: tuple[SecretStr, ...]  # by which results of runs are authenticated
+    stranger_limits: StrangerLimits
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:
         """The delivery's repository, up to date; None if the App is not installed there or it is archived.

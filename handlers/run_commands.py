@@ -36,6 +36,7 @@ class CommandOrigin:
     issue: IssueFacts | None = None  # only for an issue
     given_at: datetime | None = None  # when they were given, by GitHub's clock; None: now
     by_button: bool = False  # by a button on a check
+    note: str = ""  # to be added to the answer
 
 
 async def run_commands(
@@ -82,6 +83,7 @@ async def run_commands(
                     issue=origin.issue if Need.ISSUE in needs[invocation.key] else None,
                     occurred_at=origin.given_at,
                     from_button=origin.by_button,
+                    note=origin.note,
                 ),
             )
         # In the same transaction: a command must not be applied twice.

@@ -14,14 +14,13 @@ from typing import Any, Final
 from adapters.agents.base import CannotStart, RepositoryContext, StartResult, Unavailable
 from adapters.agents.generic_http import GenericHttpService
 from adapters.agents.presets import PRESETS
+from adapters.agents.public_addresses import public_session, reject_internal_url
 from adapters.agents.service import AgentRequest, Service, ServiceSession
 from adapters.agents.service_client import (
     NoResponse,
     NotFound,
     RateLimited,
     ServiceClient,
-    public_session,
-    reject_internal_url,
 )
 from config.agent_kinds import AgentBase, HttpAgent
 from core.assignment.session_output import MAX_OUTPUT_LENGTH, parse_session_output

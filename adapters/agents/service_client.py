@@ -6,12 +6,9 @@ that the operator set for it, and appears in no error and no log.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,8 +16,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from adapters.agents.base import CannotStart, Unavailable
 from core.text_safety.sanitize import mask_secrets, one_line
@@ -35,10 +30,6 @@ _OUT_OF_CREDIT: Final = re.compile(
     re.IGNORECASE,
 )
 _RATE_LIMIT_TEXT: Final = re.compile(r"rate.limit|too many requests", re.IGNORECASE)
-# Addresses that carry one of IPv4 inside: for translators, and those of old that are only compatible.
-_IPV4_NETWORKS: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
-# What getaddrinfo takes for a number, as in `127.1`, `2130706433` and `0x7f000001`, is no name to be looked up.
-_NUMERIC_HOST: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 
 class NoResponse(ConnectionError):
@@ -51,63 +42,6 @@ class RateLimited(Unavailable):
 
 class NotFound(LookupError):
     """The service does not know the requested object."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also when it is wrapped into IPv6."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            return is_public(str(ip.ipv4_mapped))
-        if ip.sixtofour or ip.teredo or any(ip in network for network in _IPV4_NETWORKS):
-            return False
-    return ip.is_global and not ip.is_multicast
-
-
-class PublicResolver(AbstractResolver):
-    """Looks names up and keeps the public addresses. What is connected to is what was checked."""
-
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The public addresses of a name; OSError if there are none."""
-        results = [result for result in await self._resolver.resolve(host, port, family) if is_public(result["host"])]
-        if not results:
-            raise OSError("the name resolves to no public address")
-        return results
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
-        await self._resolver.close()
-
-
-def reject_internal_url(url: str) -> None:
-    """Raise `CannotStart` for an address by number that is not public; names are checked when they are looked up."""
-    host = urlsplit(url).hostname or ""
-    try:
-        is_external = is_public(host)
-    except ValueError:
-        name = host.removesuffix(".")
-        is_internal = (
-            name == "localhost" or name.endswith(".localhost") or _NUMERIC_HOST.fullmatch(host) or not host.isascii()
-        )
-        is_external = not is_internal
-    if not is_external:
-        raise CannotStart(
-            "Its `url` is an internal address, and the bot sends work only to public ones. The operator of the "
-            "bot can allow it with ALLOW_INTERNAL_AGENT_URLS=true."
-        )
-
-
-@asynccontextmanager
-async def public_session(base_session: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session with the same timeouts that reaches public addresses only; for one call, because names may move."""
-    connector = aiohttp.TCPConnector(resolver=PublicResolver(), use_dns_cache=False)
-    async with aiohttp.ClientSession(connector=connector, timeout=base_session.timeout) as session:
-        yield session
 
 
 @dataclass(frozen=True, slots=True)

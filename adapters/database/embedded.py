@@ -60,8 +60,8 @@ class EmbeddedPostgres:
     def __init__(self, data_dir: Path) -> None:
         """`data_dir` is the service's; the server's files go below it.
 
-        Run as root, the server drops to a system user of its own, and every folder above its files is opened for
-        traversal (`o+x`). So root gets no data directory below a home directory.
+        Run as root, the server drops to a system user of its own, and every folder above the data directory is opened
+        for traversal (`o+x`). So root gets no data directory below a home directory.
         """
         self._directory = data_dir / "postgres"
         if os.geteuid() == 0 and Path.home() in self._directory.resolve().parents:
@@ -90,9 +90,17 @@ class EmbeddedPostgres:
                     raise DataDirectoryError(f"the embedded PostgreSQL does not start: {error}") from error
                 log.warning("embedded_postgres_starting", attempt=attempt, error=str(error))
                 time.sleep(START_PAUSE_SECONDS)
-        self._directory.chmod(stat.S_IRWXU)
+        self._close_to_others()
         url: str = self._server.get_uri()
         return url
+
+    def _close_to_others(self) -> None:
+        """Only the bot's user may enter the data directory; run as root, also the system user of the server."""
+        self._directory.chmod(stat.S_IRWXU)
+        if os.geteuid() == 0:
+            owner = self._directory.stat()
+            os.chown(self._directory.parent, owner.st_uid, owner.st_gid)
+        self._directory.parent.chmod(stat.S_IRWXU)
 
     def stop(self) -> None:
         """Leave it; the last process to leave stops the server, though others were killed that never left."""

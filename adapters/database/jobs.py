@@ -30,6 +30,9 @@ URGENT_SEND = "urgent send"  # the kind of a deadline after which an urgent effe
 MAIN = "default"
 CHANNEL = "channel:"
 ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing else, so a slow channel holds up no work
+# The queue of work on mirrors, and the channel under which its effects are stored: one job of a repository at a time,
+# with workers of its own, because a fetch may take minutes.
+GIT = "git"
 
 # Higher runs first. Deliveries before everything: what is decided without them may be decided in vain. Deadlines
 # and urgent effects (`Lane.is_urgent`) take turns by age. Labels, cards and pages come last.
@@ -108,7 +111,10 @@ async def _enable_autocommit(connection: psycopg.AsyncConnection) -> None:
 
 
 class EffectGroup(NamedTuple):
-    """Effects that one job sends in order: those of an issue (0: of the repository itself), or those of a channel."""
+    """Effects that one job sends in order: those of an issue (0: of the repository itself), or those of a channel.
+
+    Work on the repository's mirror has the channel `GIT`.
+    """
 
     issue_number: int | None = None
     channel: str | None = None
@@ -127,7 +133,7 @@ class JobRequest:
     def row(self) -> dict[str, Any]:
         """The job as `DEFER` takes it; equal for jobs that would do the same."""
         return {
-            "queue": ALERTS if self.lock.startswith(CHANNEL) else MAIN,
+            "queue": ALERTS if self.lock.startswith(CHANNEL) else GIT if self.lock.startswith(f"{GIT}:") else MAIN,
             "task": self.task_name,
             "priority": max(PRIORITIES[self.task_name], URGENT if self.urgent else 0),
             "lock": self.lock,
@@ -183,7 +189,12 @@ def issue_lock(repository_id: int, number: int | str) -> str:
 
 
 def send_lock(repository_id: int, issue_number: int | None, channel: str | None = None) -> str:
-    """The effects of one issue are sent in order; so are the messages of one channel, of all repositories."""
+    """The effects of one issue are sent in order; so are the messages of one channel, of all repositories.
+
+    Of one repository, one job at a time uses the mirror.
+    """
+    if channel == GIT:
+        return f"{GIT}:{repository_id}"
     return f"send:{repository_id}:{issue_number}" if channel is None else f"{CHANNEL}{channel}"
 
 

@@ -16,17 +16,18 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.codec import effect_to_json, task_to_json
-from adapters.database.jobs import EffectGroup
+from adapters.database.jobs import GIT, EffectGroup
 from adapters.database.write_statements import ATTEMPT_COLUMNS, FIRST_VALUE_COLUMNS, statement_for
 from core.assignment.queue import queue_state
 from core.assignment.stats import AttemptRecord
 from core.audit.chain import chain_hash
 from core.audit.events import Event
-from core.effects.base import Effect, Notify
+from core.effects.base import CompareBranches, Effect, Notify, RefreshMirror, RequestTrialMerge
 from core.task.deadlines import Deadline, DeadlineTarget
 from core.task.model import Task
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+MIRROR_EFFECTS = (RequestTrialMerge, CompareBranches, RefreshMirror)  # work on the local mirror, which may take minutes
 
 
 @dataclass(slots=True)
@@ -92,9 +93,9 @@ class PendingWrites:
 
         A state effect replaces an earlier one with the same key, and may `wait` for others that replace it; a once
         effect stays what it was. A message is stored under its channel, so that no channel waits for a task or
-        another channel.
+        another channel; so is work on the mirror.
         """
-        channel = effect.channel if isinstance(effect, Notify) else None
+        channel = effect.channel if isinstance(effect, Notify) else GIT if isinstance(effect, MIRROR_EFFECTS) else None
         new = {
             "place": len(self._effects),
             "issue_number": number if channel is None else None,

@@ -309,7 +309,7 @@ outbox = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("repository_id", BigInteger, nullable=False),
     Column("issue_number", Integer),
-    Column("channel", Text),  # `config.escalation.Channel`
+    Column("channel", Text),  # `config.escalation.Channel`, or `git`: work on the mirror
     Column("key", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
@@ -342,6 +342,17 @@ retrospectives = Table(
     PrimaryKeyConstraint("repository_id", "key"),
 )
 Index("retrospectives_by_number", retrospectives.c.repository_id, retrospectives.c.number)
+
+# Comments with commands of people without a role, of the last hour: their number is limited.
+stranger_commands = Table(
+    "stranger_commands",
+    metadata,
+    Column("installation_id", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),  # of the comment
+    Column("user_id", BigInteger, nullable=False),
+    Column("used_at", _timestamp, nullable=False),
+    PrimaryKeyConstraint("installation_id", "key"),
+)
 
 # Every deadline: of a task (`target_id` is its number), a dependent task in another repository, an agent (its name), an
 # effect (its id in the outbox), a delivery (its GUID), the repository, or the service itself (`repository_id` is 0).

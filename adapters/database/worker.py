@@ -2,13 +2,17 @@
 
 The tables, the functions and the notifications are Procrastinate's. Its own worker needs two statements for each job,
 and polls for jobs that waited for a lock. This one finishes a job and fetches the next in one statement
-(`queue_tables.NEXT_JOB`). The slot that frees a lock fetches again at once, so nothing has to be polled.
+(`job_tables.NEXT_JOB`). The slot that frees a lock fetches again at once, so nothing has to be polled.
+
+No repository holds all slots: one that runs some jobs gets another slot only while more than so many are free. So the
+first may hold half of them, the next half of the rest, and there is room for one whose jobs are quick.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -38,17 +42,25 @@ RETRY_DELAY = timedelta(seconds=1)
 _NEXT_JOB = (
     "SELECT (f.job).id, (f.job).status, (f.job).task_name, (f.job).priority, (f.job).lock, (f.job).queueing_lock,"
     " (f.job).args, (f.job).scheduled_at, (f.job).queue_name, (f.job).attempts, (f.job).worker_id, f.more"
-    " FROM orchestrator_next_job(%(finished)s, %(queues)s::varchar[], %(worker_id)s) AS f"
+    " FROM orchestrator_next_job(%(finished)s, %(queues)s::varchar[], %(worker_id)s, %(busy)s::varchar[]) AS f"
 )
 
 
 @dataclass(slots=True)
 class _Source:
-    """Where slots fetch their jobs: one idle slot at a time waits for `news`, so that a job wakes one of them."""
+    """Where slots fetch their jobs: one idle slot at a time waits for `wakeup`, so that a job wakes one of them."""
 
     queues: tuple[str, ...]
+    slot_count: int
+    running: Counter[str] = field(default_factory=Counter)  # jobs by repository
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-    fetch_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wait_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    share_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held from reading the shares to counting the job
+
+    def at_their_share(self) -> list[str]:
+        """The repositories that may not have another slot now."""
+        free_count = self.slot_count - self.running.total()
+        return [repository for repository, count in self.running.items() if count >= free_count]
 
 
 class Worker:
@@ -57,7 +69,7 @@ class Worker:
     def __init__(self, jobs: JobQueue, slots: Mapping[tuple[str, ...], int], *, shutdown_seconds: float = 10.0) -> None:
         """On cancellation a job that takes longer than `shutdown_seconds` is cancelled and put back."""
         self._jobs = jobs
-        self._slots = [source for queues, count in slots.items() for source in [_Source(queues)] * count]
+        self._slots = [source for queues, count in slots.items() for source in [_Source(queues, count)] * count]
         self._sources = {queue: source for source in self._slots for queue in source.queues}
         self._shutdown_seconds = shutdown_seconds
         self._worker_id: int | None = None
@@ -127,14 +139,14 @@ class Worker:
                     self._wake_all()
                 job = await self._wait_for_job(source)
                 self._busy_slots += 1
-            if job is not None and await self._run_job(job):
+            if job is not None and await self._run_counted(source, job):
                 finished_id = job.id
         if finished_id is not None:
             await self._jobs.finish(finished_id)
 
     async def _wait_for_job(self, source: _Source) -> Job | None:
         """The next job after news of one, or after a while; None when there is none after all."""
-        async with source.fetch_lock:
+        async with source.wait_lock:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await source.wakeup.wait()
@@ -151,10 +163,24 @@ class Worker:
             return job
 
     async def _fetch_job(self, source: _Source, finished_id: int | None) -> tuple[Job | None, bool]:
-        row: dict[str, Any] = await self._jobs.app.connector.execute_query_one_async(
-            _NEXT_JOB, finished=finished_id, queues=list(source.queues), worker_id=self._worker_id
-        )
-        return (Job.from_row(row) if row["id"] is not None else None), row["more"]
+        async with source.share_lock:
+            row: dict[str, Any] = await self._jobs.app.connector.execute_query_one_async(
+                _NEXT_JOB,
+                finished=finished_id,
+                queues=list(source.queues),
+                worker_id=self._worker_id,
+                busy=source.at_their_share(),
+            )
+            job = Job.from_row(row) if row["id"] is not None else None
+            if job is not None:
+                source.running[_repository_of(job)] += 1
+        return job, row["more"]
+
+    async def _run_counted(self, source: _Source, job: Job) -> bool:
+        try:
+            return await self._run_job(job)
+        finally:
+            source.running -= Counter([_repository_of(job)])
 
     async def _run_job(self, job: Job) -> bool:
         """Run a job; False when it failed and was put back."""
@@ -196,3 +222,8 @@ class Worker:
                     raise
                 log.warning("job_listener_interrupted", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _repository_of(job: Job) -> str:
+    """The second part of its lock."""
+    return (job.lock or "").partition(":")[2].partition(":")[0]

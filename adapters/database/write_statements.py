@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, DateTime, Integer, Text, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from adapters.database.jobs import ALERTS, CHANNEL, DEFER, MAIN, PRIORITIES, SEND, URGENT, URGENT_SEND, WAKE
+from adapters.database.jobs import ALERTS, CHANNEL, DEFER, GIT, MAIN, PRIORITIES, SEND, URGENT, URGENT_SEND, WAKE
 from core.task.deadlines import TargetKind
 
 _TASK_COLUMNS: Final = (
@@ -153,10 +153,12 @@ effect_deadlines AS (
 _SEND_JOBS: Final = f"""
 wanted AS (
     SELECT row_number() OVER (ORDER BY issue_number NULLS FIRST, channel) AS place,
-        CASE WHEN channel IS NULL THEN '{MAIN}' ELSE '{ALERTS}' END AS queue, '{SEND}' AS task,
+        CASE WHEN channel IS NULL THEN '{MAIN}' WHEN channel = '{GIT}' THEN '{GIT}' ELSE '{ALERTS}' END AS queue,
+        '{SEND}' AS task,
         CASE WHEN urgent THEN {URGENT} ELSE {PRIORITIES[SEND]} END AS priority,
-        CASE WHEN channel IS NULL THEN 'send:' || :repository || ':' || issue_number ELSE '{CHANNEL}' || channel END
-            AS lock,
+        CASE WHEN channel IS NULL THEN 'send:' || :repository || ':' || issue_number
+            WHEN channel = '{GIT}' THEN '{GIT}:' || :repository
+            ELSE '{CHANNEL}' || channel END AS lock,
         jsonb_build_object('repository_id', :repository, 'issue_number', issue_number, 'channel', channel) AS args
     FROM (
         SELECT issue_number, channel, bool_or(urgent) AS urgent FROM saved_effects

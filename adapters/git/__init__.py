@@ -1,5 +1,6 @@
 """Manages local mirrors of repositories and trial merges without a work tree."""
 
+from adapters.git.disk_usage import DiskLimitError, DiskUsage
 from adapters.git.matrix import BaseMerge, ConflictingPair, Matrix, MatrixResult
 from adapters.git.merge import (
     ConflictedFile,
@@ -17,6 +18,8 @@ __all__ = [
     "BaseMerge",
     "ConflictedFile",
     "ConflictingPair",
+    "DiskLimitError",
+    "DiskUsage",
     "Git",
     "GitError",
     "GitTimeoutError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
@@ -12,12 +12,26 @@ from adapters.git.conflict_files import ConflictedFile, MergeConflict, original_
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text, raw_path
 from adapters.git.merge_tree import MergeError, run_merges
 from adapters.git.mirror import Mirror
+from adapters.git.process import GitLimitError, parse_output
 from adapters.git.scratch import ScratchObjects
 
 PORTION_SIZE: Final = 256
 """Merges in one process, so that neither what they write nor what they print grows without bound."""
 
+MAX_CHANGED_PATHS: Final = 10_000
+"""Paths in which a branch may differ from its base. More are not compared: strangers decide how many there are."""
+
+_MAX_DIFF_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of a list of changes that are read: some 60,000 paths, of many branches or of one that is too large."""
+
+_MAX_DIFF_MEMORY_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of memory for that: git lists all changes of a branch in memory before it prints the first."""
+
 _Item = TypeVar("_Item")
+
+
+class TooLargeError(MergeError):
+    """The branch changes more paths than are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class BranchResult:
     tree: str = ""
     has_new_tree: bool = False
     new_files: frozenset[str] = frozenset()
+    is_too_large: bool = False  # and will be, whenever it is tried
 
 
 async def merge_with_base(
@@ -86,12 +101,23 @@ def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 async def _merge_portion(
     mirror: Mirror, scratch: ScratchObjects, base: str, base_tree: str, heads: Sequence[str]
 ) -> dict[str, BranchResult]:
-    merges = await run_merges(mirror, [(base, head) for head in heads], scratch.environment)
-    results = dict(zip(heads, merges, strict=True))
+    head_trees = await _find_trees(mirror, heads)
+    # Before they are merged: a few kilobytes can hold millions of paths, which git would all have to look at.
+    changes_by_tree = await _diff_trees(mirror, scratch, base_tree, head_trees.values())
+    too_large = {head for head, tree in head_trees.items() if changes_by_tree[tree] is None}
+    small_heads = [head for head in heads if head not in too_large]
+    merges = await run_merges(mirror, [(base, head) for head in small_heads], scratch.environment)
+    results: dict[str, ParsedMerge | MergeError] = dict(zip(small_heads, merges, strict=True))
+    new_trees = {result.tree for result in merges if isinstance(result, ParsedMerge)} - changes_by_tree.keys()
+    changes_by_tree |= await _diff_trees(mirror, scratch, base_tree, new_trees)
+    changes: dict[str, Changes] = {}
+    for head, result in [*results.items(), *((head, None) for head in too_large)]:
+        head_changes = changes_by_tree[result.tree] if isinstance(result, ParsedMerge) else None
+        if head_changes is not None:
+            changes[head] = head_changes
+        elif not isinstance(result, MergeError):
+            results[head] = TooLargeError(f"it differs from its base in more than {MAX_CHANGED_PATHS:,} paths")
     parsed_merges = {head: result for head, result in results.items() if isinstance(result, ParsedMerge)}
-    changes = await _diff_trees(
-        mirror, scratch, base_tree, {head: result.tree for head, result in parsed_merges.items()}
-    )
     conflicts = {
         head: MergeConflict.from_merge(result, (base, head))
         for head, result in parsed_merges.items()
@@ -101,7 +127,8 @@ async def _merge_portion(
     branches: dict[str, BranchResult] = {}
     for head, result in results.items():
         if isinstance(result, MergeError):
-            branches[head] = BranchResult(BaseMerge(head, None, problem=str(result)))
+            base_merge = BaseMerge(head, None, problem=str(result))
+            branches[head] = BranchResult(base_merge, is_too_large=isinstance(result, TooLargeError))
         elif result.clean:
             head_changes = changes[head]
             has_new_tree = scratch.has(result.tree)
@@ -120,18 +147,40 @@ async def _merge_portion(
     return branches
 
 
+async def _find_trees(mirror: Mirror, heads: Sequence[str]) -> dict[str, str]:
+    """The trees of those heads that were fetched."""
+    infos = await mirror.git.objects.info(mirror.path, (f"{head}^{{tree}}".encode() for head in heads))
+    return {head: info.name for head, info in zip(heads, infos, strict=True) if info and info.kind == "tree"}
+
+
 async def _diff_trees(
-    mirror: Mirror, scratch: ScratchObjects, base: str, trees: Mapping[str, str]
-) -> dict[str, Changes]:
-    """What each of these trees changes in that of the base."""
-    result = await mirror.git.run(
-        *("diff-tree", "--stdin", "-r", "-t", "--no-renames", "-z"),
-        git_dir=mirror.path,
-        stdin="".join(f"{base} {tree}\n" for tree in trees.values()).encode(),
-        environment=scratch.environment,
-    )
+    mirror: Mirror, scratch: ScratchObjects, base: str, trees: Collection[str]
+) -> dict[str, Changes | None]:
+    """What each of these trees changes in that of the base; None for more paths than are read."""
+    unique_trees = list(dict.fromkeys(trees))
+    if not unique_trees:
+        return {}
     try:
-        return dict(zip(trees, read_changes(result.stdout), strict=True))
+        result = await mirror.git.run(
+            *("diff-tree", "--stdin", "-r", "-t", "--no-renames", "-z"),
+            git_dir=mirror.path,
+            stdin="".join(f"{base} {tree}\n" for tree in unique_trees).encode(),
+            environment=scratch.environment,
+            max_bytes=_MAX_DIFF_BYTES,
+            max_memory_bytes=_MAX_DIFF_MEMORY_BYTES,
+        )
+    except GitLimitError:
+        if len(unique_trees) == 1:
+            return {unique_trees[0]: None}
+        middle = len(unique_trees) // 2  # few are that large: find them
+        first, second = unique_trees[:middle], unique_trees[middle:]
+        return await _diff_trees(mirror, scratch, base, first) | await _diff_trees(mirror, scratch, base, second)
+    try:
+        changes = await parse_output(read_changes, result.stdout)
+        return {
+            tree: change if len(change.touched) + len(change.removed_folders) <= MAX_CHANGED_PATHS else None
+            for tree, change in zip(unique_trees, changes, strict=True)
+        }
     except ValueError as error:
         raise MergeError(f"git's output cannot be parsed: {error}") from error
 

@@ -17,6 +17,14 @@ class GitError(Exception):
         self.stderr = stderr
 
 
+class GitLimitError(GitError):
+    """Git printed more, or needed more memory, than it may. `output` is what was read."""
+
+    def __init__(self, command: str, limit: str, output: bytes = b"") -> None:
+        super().__init__(command, -signal.SIGKILL, f"stopped at its limit of {limit}")
+        self.output = output
+
+
 class GitTimeoutError(GitError):
     """Git took longer than it may and was killed, with all its children. `output` is what it had printed by then."""
 

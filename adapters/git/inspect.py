@@ -13,14 +13,14 @@ from pathlib import Path
 from time import monotonic
 
 from adapters.git.mirror import Mirror, local_ref_name
-from adapters.git.process import Git, GitError, GitTimeoutError
+from adapters.git.process import Git, GitError, GitTimeoutError, parse_output
 
 MAX_FILES = 100_000
 """Files of a repository that are known by name; of more, the rest counts as not there."""
 
 _MAX_LISTING_BYTES = 16 << 20  # bytes of a list of files, about 200,000 paths
 _MAX_SEARCH_BYTES = 1 << 20  # bytes of what a search finds: a name that is in more places says nothing
-_MAX_LOG_BYTES = 64 << 20  # bytes of a history
+_MAX_LOG_BYTES = 16 << 20  # bytes of a history
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STATUSES = frozenset("AMDTUXB")
 
@@ -52,9 +52,9 @@ async def list_files(git: Git, git_dir: Path, commit: str, *, timeout_seconds: f
         git_dir=git_dir,
         timeout_seconds=timeout_seconds,
         max_bytes=_MAX_LISTING_BYTES,
+        truncate=True,
     )
-    paths = result.stdout.split(b"\0")[:-1]  # the last one is empty, or was cut off
-    return [_path_text(path) for path in paths[:MAX_FILES]]
+    return await parse_output(_parse_listing, result.stdout)
 
 
 async def find_symbols(
@@ -83,6 +83,7 @@ async def find_symbols(
                 allowed_statuses=(0, 1),
                 timeout_seconds=remaining_seconds,
                 max_bytes=_MAX_SEARCH_BYTES,
+                truncate=True,
             )
         except GitTimeoutError:
             break
@@ -120,13 +121,19 @@ async def read_history(
         git_dir=git_dir,
         timeout_seconds=timeout_seconds,
         max_bytes=_MAX_LOG_BYTES,
+        truncate=True,
     )
-    return list(_parse_log(result.stdout.split(b"\0")))
+    return await parse_output(lambda output: list(_parse_log(output)), result.stdout)
 
 
-def _parse_log(fields: Sequence[bytes]) -> Iterator[HistoryCommit]:
+def _parse_listing(output: bytes) -> list[str]:
+    paths = output.split(b"\0")[:-1]  # the last one is empty, or was cut off
+    return [_path_text(path) for path in paths[:MAX_FILES]]
+
+
+def _parse_log(output: bytes) -> Iterator[HistoryCommit]:
     """The fields are: commit, parents, message, then state and path of each file; then the next commit."""
-    index = 0
+    fields, index = output.split(b"\0"), 0
     while index + 2 < len(fields):
         sha, parents, message = (field.decode("utf-8", "replace") for field in fields[index : index + 3])
         if not sha.strip():

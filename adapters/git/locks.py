@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from adapters.git.private_files import make_directory
+
 _POLL_SECONDS: Final = 0.05
 """Seconds between two looks at a lock that another process holds."""
 
@@ -20,7 +22,7 @@ async def file_lock(path: Path, *, shared: bool = False, timeout_seconds: float)
 
     Raises TimeoutError when it cannot be had in so many seconds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(timeout_seconds):

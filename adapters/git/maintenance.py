@@ -15,6 +15,7 @@ from typing import Final
 
 from adapters.git.locks import try_lock
 from adapters.git.object_reader import PRUNED
+from adapters.git.private_files import write_text
 from adapters.git.process import Git
 
 _MAX_PACKS: Final = 30
@@ -70,18 +71,18 @@ async def repack_if_needed(git: Git, mirror: Path, *, timeout_seconds: float) ->
     No process may read or fetch meanwhile. Raises GitError.
     """
     size_file = mirror / "size-when-tidy"
-    size = sum(_file_sizes(mirror / "objects"))
+    size = directory_size(mirror / "objects")
     try:
         last_size = int(size_file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):  # created just now, or its writer was killed
-        size_file.write_text(str(size), encoding="ascii")
+        write_text(size_file, str(size))
         return
     if size > 2 * last_size + _MAX_GROWTH_BYTES:
         try:
             await git.run("gc", "--quiet", "--prune=now", git_dir=mirror, min_timeout_seconds=timeout_seconds)
         finally:
-            (mirror / PRUNED).touch()
-        size_file.write_text(str(sum(_file_sizes(mirror / "objects"))), encoding="ascii")
+            (mirror / PRUNED).touch(mode=0o600)
+        write_text(size_file, str(directory_size(mirror / "objects")))
     elif needs_gc(mirror):
         await git.run("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, min_timeout_seconds=timeout_seconds)
         await git.run("prune-packed", "--quiet", git_dir=mirror, min_timeout_seconds=timeout_seconds)
@@ -92,6 +93,11 @@ def needs_gc(mirror: Path) -> bool:
     packs = sum(1 for _ in (mirror / "objects" / "pack").glob("*.pack"))
     loose = sum(1 for _ in (mirror / "objects" / "17").glob("*"))
     return packs > _MAX_PACKS or 256 * loose > _MAX_LOOSE_OBJECTS
+
+
+def directory_size(directory: Path) -> int:
+    """Bytes of all files below a directory; 0 if it is missing."""
+    return sum(_file_sizes(directory))
 
 
 def _file_sizes(directory: Path) -> Iterator[int]:

@@ -8,6 +8,7 @@ been merged, as one commit, into the base.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from adapters.git.scratch import ScratchObjects, commit_id, scratch_objects
 
 _MAX_BASES: Final = 1_000
 _MAX_PAIRS: Final = 50_000
+_MAX_PATHS_INLINE: Final = 5_000
 _MAX_PATHS: Final = 100_000
 """What is remembered of earlier comparisons: verdicts on pairs, and paths changed by branches; at most 20 to 40 MB."""
 
@@ -113,7 +115,8 @@ class Matrix:
                 self._trees[mirror.repository_id, base] = tree
             new_branches = await merge_with_base(mirror, scratch, base, tree, new_heads)
             for head, branch in new_branches.items():
-                if branch.base_merge.clean is not None and self._branches.getsizeof(branch) <= self._branches.maxsize:
+                is_final = branch.base_merge.clean is not None or branch.is_too_large
+                if is_final and self._branches.getsizeof(branch) <= self._branches.maxsize:
                     self._branches[mirror.repository_id, base, head] = branch
             merged |= new_branches
         return {key: merged[head] for key, head in sorted(heads.items())}
@@ -129,7 +132,13 @@ class Matrix:
         base_merges = {key: branch.base_merge for key, branch in branches.items()}
         undecided = _undecided_pairs(base_merges, keys)
         changes = {key: branch.changes for key, branch in branches.items() if branch.base_merge.clean}
-        candidates = candidate_pairs(changes, keys)
+        # In a thread if they change many paths: these are compared with each other.
+        path_count = sum(len(change.touched) for change in changes.values())
+        candidates = (
+            await asyncio.to_thread(candidate_pairs, changes, keys)
+            if path_count > _MAX_PATHS_INLINE
+            else candidate_pairs(changes, keys)
+        )
         candidate_keys = {key for pair in candidates.edit_pairs | candidates.full_pairs for key in pair}
         tree_ids = {key: bytes.fromhex(commit_id(branches[key].tree, base)) for key in candidate_keys}
         verdicts: dict[KeyPair, Verdict] = {}

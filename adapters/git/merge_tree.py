@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from adapters.git.merge_output import ParsedMerge, read_merges
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import ObjectReader
-from adapters.git.process import GitError, GitTimeoutError
+from adapters.git.process import GitError, GitLimitError, GitTimeoutError, parse_output
 
 CommitPair = tuple[str, str]
 _NO_COMMIT: Final = b"expected commit type"
 _FAST_WRITE_CONFIG: Final = {"core.looseCompression": "0", "core.createObject": "rename"}
 """What is deleted a moment later need not be small, nor be linked and unlinked: a third less time."""
+
+
+_MAX_MEMORY_BYTES: Final = 2 * 1024 * 1024 * 1024
 
 
 class MergeError(Exception):
@@ -70,12 +74,13 @@ async def _run_once(
             environment=environment,
             config=_FAST_WRITE_CONFIG,
             allowed_statuses=range(-64, 256),
+            max_memory_bytes=_MAX_MEMORY_BYTES,
         )
-    except GitTimeoutError as error:
+    except (GitTimeoutError, GitLimitError) as error:
+        reason = "took too long" if isinstance(error, GitTimeoutError) else "is too large"
         try:
-            return read_merges(error.output, is_complete=False)[: len(pairs) - 1], _MergeInterrupted(
-                f"the merge took too long: {error.stderr}"
-            )
+            merges = await parse_output(partial(read_merges, is_complete=False), error.output)
+            return merges[: len(pairs) - 1], _MergeInterrupted(f"the merge {reason}: git was {error.stderr}")
         except ValueError as parse_error:
             raise MergeError(f"git's output cannot be parsed: {parse_error}") from error
     except GitError as error:
@@ -89,7 +94,7 @@ async def _run_once(
         mirror.invalidate()
         raise MergeError(f"the mirror is damaged; the next fetch creates it again: {message}")
     try:
-        merges = read_merges(result.stdout, is_complete=result.exit_status == 0)
+        merges = await parse_output(partial(read_merges, is_complete=result.exit_status == 0), result.stdout)
     except ValueError as error:
         raise MergeError(f"git's output cannot be parsed: {error}") from error
     if result.exit_status == 0:

@@ -21,8 +21,10 @@ from typing import Final
 
 from yarl import URL
 
+from adapters.git.disk_usage import DiskLimitError, DiskUsage
 from adapters.git.locks import file_lock
 from adapters.git.maintenance import needs_gc, remove_stale_files, repack_if_needed
+from adapters.git.private_files import make_directory, write_text
 from adapters.git.process import Git, GitError, GitTimeoutError
 
 _TRANSFER_SECONDS: Final = 900.0
@@ -55,6 +57,7 @@ class Mirror:
         git: Git | None = None,
         *,
         lock_timeout: float = 300.0,
+        disk: DiskUsage | None = None,
     ) -> None:
         if URL(url).user or URL(url).password:
             raise ValueError("the address of a repository must not hold credentials")
@@ -63,6 +66,7 @@ class Mirror:
         self.repository_id = repository_id
         self.in_memory = True  # whether merges may be tried in memory, where it fits (`scratch_objects`)
         self._url = url
+        self._disk = disk if disk is not None else DiskUsage()
         self._lock = asyncio.Lock()
         self._lock_timeout = lock_timeout
         self._invalid_marker = self.path.with_suffix(".suspect")
@@ -73,36 +77,53 @@ class Mirror:
 
         Returns each ref's commit, None for a ref that the repository does not have (any more). Raises
         ValueError for something that is no full ref name, GitError when the server cannot be reached or
-        refuses the token, TimeoutError when another process keeps the mirror locked. The token is handed over
-        in the environment of git alone.
+        refuses the token, DiskLimitError when the mirror would be too large, TimeoutError when another process keeps
+        the mirror locked. The token is handed over in the environment of git alone.
         """
         unique_refs = list(dict.fromkeys(refs))
         for ref in unique_refs:
             _check_ref(ref)
+        self._disk.check_refusal(self.path, unique_refs)
         async with self._write_lock():
-            await asyncio.to_thread(remove_stale_files, self.path.parent, self.path)
-            if self._invalid_marker.exists():
+            await self._disk.free_space(self.path)
+            try:
+                return await self._fetch_or_create(unique_refs, token)
+            except DiskLimitError as error:
+                if len(unique_refs) == 1:
+                    self._disk.refuse(self.path, unique_refs[0], error)
+                raise
+
+    async def _fetch_or_create(self, unique_refs: list[str], token: str | None) -> dict[str, str | None]:
+        await asyncio.to_thread(remove_stale_files, self.path.parent, self.path)
+        if self._invalid_marker.exists():
+            await self._remove()
+        if self.path.exists():
+            try:
+                commits = await self._fetch(unique_refs, token)
+            except GitTimeoutError:
+                raise
+            except DiskLimitError:
+                await self._shrink()
+                raise
+            except GitError:
+                # The server or the mirror? If the server answers, the mirror is to blame.
+                await self._remote_refs([], token)
                 await self._remove()
-            if self.path.exists():
-                try:
-                    commits = await self._fetch(unique_refs, token)
-                except GitTimeoutError:
-                    raise
-                except GitError:
-                    # The server or the mirror? If the server answers, the mirror is to blame.
-                    await self._remote_refs([], token)
-                    await self._remove()
-                else:
-                    if needs_gc(self.path):
-                        await self._repack()
-                    return commits
-            await self._create()
+            else:
+                if needs_gc(self.path):
+                    await self._repack()
+                return commits
+        await self._create()
+        try:
             # The first alone: if the rest is interrupted, most of a large repository is there already.
             commits = await self._fetch(unique_refs[:1], token)
             if len(unique_refs) > 1:
                 commits = await self._fetch(unique_refs, token)
-            await self._repack()
-            return commits
+        except DiskLimitError:
+            await self._shrink()
+            raise
+        await self._repack()
+        return commits
 
     async def get_commit(self, ref: str) -> str | None:
         """Return the commit that a ref had when it was last fetched, None when it is not here."""
@@ -151,7 +172,7 @@ class Mirror:
     def invalidate(self) -> None:
         """Record that objects are missing or broken: the next fetch creates the mirror again."""
         if self.path.exists():
-            self._invalid_marker.touch()
+            self._invalid_marker.touch(mode=0o600)
 
     async def _fetch(self, refs: list[str], token: str | None) -> dict[str, str | None]:
         existing = refs
@@ -177,7 +198,7 @@ class Mirror:
             return
         # On stdin, for there may be more refs than a command line holds.
         specs = "".join(f"+{ref}:{local_ref_name(ref)}\n" for ref in refs).encode()
-        await self.git.run(
+        fetch = self.git.run(
             "fetch",
             "--quiet",
             "--no-tags",
@@ -192,6 +213,14 @@ class Mirror:
             secrets=_secrets(token),
             min_timeout_seconds=_TRANSFER_SECONDS,
         )
+        await self._disk.run_bounded(self.path, fetch)
+        os.utime(self.path)  # the last use
+
+    async def _shrink(self) -> None:
+        """Remove what a fetch that was too large has left; and all of it if that is not enough."""
+        await asyncio.to_thread(remove_stale_files, self.path.parent, self.path)
+        if await self._disk.is_too_large(self.path):
+            await self._remove()
 
     async def _remote_refs(self, refs: list[str], token: str | None) -> set[str]:
         """Which of these refs the server has; with none given merely whether it answers at all."""
@@ -241,7 +270,7 @@ class Mirror:
     def _credentials(self, token: str | None) -> dict[str, str]:
         if token is None:
             return {}
-        # Bound to this server: another one that a redirect leads to is not shown the token.
+        # Bound to this server; and git follows no redirect to another one.
         return {f"http.{URL(self._url).origin()}/.extraHeader": f"Authorization: Basic {_basic(token)}"}
 
     @contextlib.asynccontextmanager
@@ -259,9 +288,9 @@ def local_ref_name(ref: str) -> str:
 def _create_empty(path: Path) -> None:
     """Make what `git init --bare` makes without a template."""
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
-        (path / folder).mkdir(parents=True)
-    (path / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n", encoding="ascii")
-    (path / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+        make_directory(path / folder)
+    write_text(path / "config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tsharedRepository = 0600\n")
+    write_text(path / "HEAD", "ref: refs/heads/main\n")
 
 
 def _list_local_refs(path: Path) -> set[str]:

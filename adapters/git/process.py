@@ -10,20 +10,30 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+import resource
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from adapters.git.batch_process import kill_group
-from adapters.git.errors import GitError, GitTimeoutError
+from adapters.git.errors import GitError, GitLimitError, GitTimeoutError
 from adapters.git.object_reader import ObjectReaders
 
 MIN_GIT_VERSION: Final = (2, 39)
 """`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
 
+MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that a command may print: strangers' pull requests decide how much that is."""
+
+_PARSE_INLINE_BYTES: Final = 256 * 1024
+"""Bytes of output that are parsed at once; more are parsed in a thread, so that nothing waits for it."""
+
+_MAX_STDERR_BYTES: Final = 64 * 1024
 _STDERR_TAIL: Final = 2000
 _CHUNK_BYTES: Final = 256 * 1024
+_OUT_OF_MEMORY: Final = re.compile(rb"[Oo]ut of memory|Cannot allocate memory")
 _INHERITED_VARIABLES: Final = (
     "PATH",
     "TMPDIR",
@@ -38,6 +48,9 @@ _INHERITED_VARIABLES: Final = (
     "GIT_SSL_CAINFO",
 )
 """What a machine may need to reach the network at all; everything else of our environment stays with us."""
+
+
+_Parsed = TypeVar("_Parsed")
 
 
 class _OutputLimit(Exception):
@@ -84,6 +97,8 @@ class Git:
             "protocol.http.allow": "always",
             "protocol.https.allow": "always",
             "protocol.file.allow": "always" if allow_file_protocol else "never",
+            "http.followRedirects": "false",  # where a server sends us was checked by no one
+            "core.sharedRepository": "0600",  # what is fetched is for no other user of the machine
             "fetch.recurseSubmodules": "false",
             "submodule.recurse": "false",
             "fetch.writeCommitGraph": "true",  # else each search for a merge base reads every commit of the history
@@ -101,36 +116,46 @@ class Git:
         secrets: Sequence[str] = (),
         min_timeout_seconds: float | None = None,
         timeout_seconds: float | None = None,
-        max_bytes: int | None = None,
+        max_bytes: int = MAX_OUTPUT_BYTES,
+        truncate: bool = False,
+        max_memory_bytes: int | None = None,
     ) -> GitResult:
         """Run one git command to its end, in `min_timeout_seconds` if that is more than the time every command has.
 
-        `timeout_seconds` replaces that time. Of what it says at most `max_bytes` are read: then it is killed, and that
-        much counts as all that it said.
+        `timeout_seconds` is the time instead of that one. A command that prints more than `max_bytes` is killed; with
+        `truncate` what was read by then counts as all of its output. `max_memory_bytes` holds on Linux.
 
-        `config` is handed over in the child's environment, so that neither disk nor process list shows it. Raises
-        GitError for an exit status outside `allowed_statuses`, GitTimeoutError, and GitError also when git is not
-        installed; `secrets` are cut out of what git says. When the caller is cancelled the child is killed first.
+        `config` is handed over in the child's environment, so that neither disk nor process list shows it.
+        Raises GitError for an exit status outside `allowed_statuses`, GitTimeoutError, GitLimitError, and GitError
+        also when git is not installed; `secrets` are cut out of what git says. When the caller is cancelled the child
+        is killed first.
         """
         command = arguments[0]
         timeout = max(self.timeout, min_timeout_seconds or 0.0) if timeout_seconds is None else timeout_seconds
         output, error_output = bytearray(), bytearray()
         process = await self.start(*arguments, git_dir=git_dir, environment=environment, config=config)
         try:
+            if max_memory_bytes is not None and sys.platform == "linux":
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_DATA, (max_memory_bytes, max_memory_bytes))
             async with asyncio.timeout(timeout):
                 await asyncio.gather(
                     _feed(process.stdin, stdin),
                     _drain(process.stdout, output, max_bytes),
-                    _drain(process.stderr, error_output),
+                    _drain_tail(process.stderr, error_output),
                 )
                 await process.wait()
         except _OutputLimit:
+            if not truncate:
+                raise GitLimitError(command, f"{max_bytes:,} bytes of output", bytes(output[:max_bytes])) from None
             return GitResult(0, bytes(output[:max_bytes]), bytes(error_output))
         except TimeoutError:
             raise GitTimeoutError(command, timeout, bytes(output)) from None
         finally:
             await _kill(process)
         result = GitResult(process.returncode or 0, bytes(output), bytes(error_output))
+        if max_memory_bytes is not None and result.exit_status and _OUT_OF_MEMORY.search(result.stderr):
+            raise GitLimitError(command, f"{max_memory_bytes:,} bytes of memory", result.stdout)
         if result.exit_status not in allowed_statuses:
             tail = result.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
             raise GitError(command, result.exit_status, _redact(tail, secrets)[-_STDERR_TAIL:].strip())
@@ -155,6 +180,7 @@ class Git:
                 cwd="/" if git_dir is None else git_dir,
                 env=self._environment(git_dir, environment or {}, config or {}),
                 start_new_session=True,  # a group of its own, so that its helpers die with it
+                umask=0o077,
                 limit=line_limit,
             )
         except OSError as error:
@@ -185,6 +211,11 @@ class Git:
         return {**environment, **extra}
 
 
+async def parse_output(parse: Callable[[bytes], _Parsed], output: bytes) -> _Parsed:
+    """What `parse` makes of an output; a large one is parsed off the event loop."""
+    return parse(output) if len(output) <= _PARSE_INLINE_BYTES else await asyncio.to_thread(parse, output)
+
+
 async def check_git_version(git: Git) -> tuple[int, int]:
     """Return git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
     required = ".".join(map(str, MIN_GIT_VERSION))
@@ -212,11 +243,17 @@ async def _feed(stream: asyncio.StreamWriter | None, stdin: bytes) -> None:
         await stream.wait_closed()
 
 
-async def _drain(stream: asyncio.StreamReader | None, buffer: bytearray, max_bytes: int | None = None) -> None:
+async def _drain(stream: asyncio.StreamReader | None, buffer: bytearray, max_bytes: int) -> None:
     while stream is not None and (chunk := await stream.read(_CHUNK_BYTES)):
         buffer += chunk
-        if max_bytes is not None and len(buffer) >= max_bytes:
+        if len(buffer) >= max_bytes:
             raise _OutputLimit
+
+
+async def _drain_tail(stream: asyncio.StreamReader | None, buffer: bytearray) -> None:
+    while stream is not None and (chunk := await stream.read(_CHUNK_BYTES)):
+        buffer += chunk
+        del buffer[:-_MAX_STDERR_BYTES]
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -233,4 +270,4 @@ def _redact(text: str, secrets: Sequence[str]) -> str:
     return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)
 
 
-__all__ = ["Git", "GitError", "GitResult", "GitTimeoutError", "check_git_version"]
+__all__ = ["Git", "GitError", "GitLimitError", "GitResult", "GitTimeoutError", "check_git_version", "parse_output"]

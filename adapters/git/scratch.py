@@ -22,6 +22,7 @@ from adapters.git.locks import try_lock
 from adapters.git.maintenance import IN_MEMORY, IN_MEMORY_PREFIX, SCRATCH_PREFIX, fits_in_memory
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import ObjectReader
+from adapters.git.private_files import make_directory
 
 _IDENTITY: Final = b"trial <trial@invalid> 0 +0000"
 
@@ -50,7 +51,7 @@ class ScratchObjects:
         name = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         path = self.directory / name[:2] / name[2:]
         if not path.exists():
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             path.write_bytes(zlib.compress(data, 0))
         return name
 
@@ -94,7 +95,7 @@ async def scratch_objects(mirror: Mirror, *parents: ScratchObjects) -> AsyncIter
     if mirror.in_memory and fits_in_memory(mirror.path):
         directory = Path(tempfile.mkdtemp(prefix=IN_MEMORY_PREFIX, dir=IN_MEMORY))
     else:
-        mirror.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(mirror.path.parent)
         directory = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     alternates = (*(scratch.directory for scratch in parents), mirror.path / "objects")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
@@ -54,6 +55,7 @@ def serve(
     except SettingsError as error:
         _exit_with_error(str(error))
     configure_logs(settings.log_level)
+    os.umask(0o077)  # what the bot and its children write is for no other user
     try:
         asyncio.run(_serve(settings, allow_empty_database, Ingress.fork(settings)))
     except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:

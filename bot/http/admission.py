@@ -45,6 +45,7 @@ class AdmissionLimits:
     max_buffered_body_mb: int = 32  # all bodies that are in memory; one of the largest always fits
     max_connections: int = 500
     header_timeout_seconds: float = 75.0  # until a request has come with all its headers
+    scarce_idle_seconds: float = 5.0  # the same, while more than half of the connections are in use
     body_timeout_seconds: float = 10.0  # until its body has come; GitHub hangs up after ten seconds
     linger_seconds: float = 2.0  # for which the body of a rejected request is still read
     body_wait_seconds: float = 4.0  # seconds that a body waits for memory

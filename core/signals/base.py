@@ -299,6 +299,7 @@ class CommandReceived:
     issue: IssueFacts | None = None  # when the command was given; only for `/task`, and only of an issue
     occurred_at: datetime | None = None  # when it was written, by GitHub's clock; None: now
     from_button: bool = False  # by a button: there is no comment to react to, so the answer mentions the user
+    note: str = ""  # added to the answer
 
 
 @dataclass(frozen=True, slots=True)

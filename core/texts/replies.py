@@ -12,7 +12,21 @@ from core.audit.events import Event
 from core.signals.base import BranchUpdateDone
 from core.task.model import AssignmentDecision, Lease, Task
 from core.text_safety.sanitize import mask_secrets
-from core.texts.render import render
+from core.texts.render import format_duration, render
+
+ONE_COMMAND_TEXT = (
+    "The bot ran only the first command of this comment, because you have no role in this repository. "
+    "Write another comment for the next one."
+)
+
+
+def budget_used_text(count: int, next_at: datetime, now: datetime) -> str:
+    """Tells a person without a role that no more commands are answered for now."""
+    until = f"{next_at:%Y-%m-%d %H:%M} UTC (in {format_duration(next_at - now)})"
+    return (
+        f"The bot did not run this command, because it answers {count} comments an hour of a person without a role in "
+        f"the repository. Try again after {until}; it ignores your commands until then."
+    )
 
 
 @dataclass(frozen=True, slots=True)

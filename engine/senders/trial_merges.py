@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from adapters.database import open_pulls
@@ -11,9 +11,11 @@ from adapters.git import (
     BaseMerge,
     ConflictedFile,
     ConflictingPair,
+    DiskLimitError,
     GitError,
     MatrixResult,
     MergeError,
+    Mirror,
     commits_containing,
     is_ancestor,
 )
@@ -63,13 +65,16 @@ async def _compare_pulls(
     try:
         local_shas = await mirror.resolve_refs(refs.values())
         missing_refs = [refs[number] for number, sha in heads.items() if local_shas[refs[number]] != sha]
-        fetched = await mirror.fetch([base_ref, *missing_refs], await context.github.git_token())
+        fetched, refused = await _fetch_refs(mirror, base_ref, missing_refs, await context.github.git_token())
         base_sha = fetched[base_ref]
         if base_sha is None:
             raise MergeError(f"there is no branch {base}")
-        moved = {number for number, ref in refs.items() if ref in fetched and fetched[ref] != heads[number]}
+        unusable = {number: refused[ref] for number, ref in refs.items() if ref in refused}
+        for number, ref in refs.items():
+            if ref in fetched and fetched[ref] != heads[number]:
+                unusable[number] = "the head changed in the meantime"
         matrix_result = await context.mirrors.matrix.compare(
-            mirror, base_sha, {number: sha for number, sha in heads.items() if number not in moved}, numbers
+            mirror, base_sha, {number: sha for number, sha in heads.items() if number not in unusable}, numbers
         )
         # Only who keeps branches up to date asks whether they are.
         keeps_updated = context.repository.config is not None and context.repository.config.merge.update == "always"
@@ -87,8 +92,9 @@ async def _compare_pulls(
         number: _trial_merge(base_sha, trial_merge, is_behind=trial_merge.head not in up_to_date)
         for number, trial_merge in matrix_result.base_merges.items()
     }
-    for number in moved & (numbers if numbers is not None else moved):
-        trial_merges[number] = TrialMerge(base_sha, None, problem="the head changed in the meantime")
+    for number, problem in unusable.items():
+        if numbers is None or number in numbers:
+            trial_merges[number] = TrialMerge(base_sha, None, problem=problem)
     for number, trial_merge in trial_merges.items():
         if (
             trial_merge.clean is False
@@ -106,6 +112,22 @@ async def _compare_pulls(
         numbers,
         earlier_base_shas,
     )
+
+
+async def _fetch_refs(
+    mirror: Mirror, base_ref: str, refs: Sequence[str], token: str
+) -> tuple[dict[str, str | None], dict[str, str]]:
+    """The commits of these refs, and why others were not fetched: one that is too large must not spoil the rest."""
+    try:
+        return await mirror.fetch([base_ref, *refs], token), {}
+    except DiskLimitError:
+        fetched, refused = await mirror.fetch([base_ref], token), {}
+    for ref in refs:
+        try:
+            fetched |= await mirror.fetch([ref], token)
+        except DiskLimitError as error:
+            refused[ref] = str(error)
+    return fetched, refused
 
 
 async def _has_ci_started(context: SendContext, sha: str) -> bool:

@@ -219,6 +219,7 @@ def test_the_embedded_server_keeps_its_data_from_one_start_to_the_next(tmp_path:
     server.stop()
     again = EmbeddedPostgres(tmp_path)
     assert asyncio.run(read(again.start())) == 1
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path, tmp_path / "postgres")] == [0o700, 0o700]
     again.stop()
 
 

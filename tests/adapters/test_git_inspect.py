@@ -98,11 +98,15 @@ async def test_what_is_not_there(work: WorkTree, tmp_path: Path) -> None:
 
 async def test_no_more_is_read_than_was_asked_for(work: WorkTree) -> None:
     sha = work.commit({b"f%d" % n: b"x" for n in range(2000)})
-    cut = await GIT.run("ls-tree", "-r", "--name-only", sha, git_dir=work.folder / ".git", max_bytes=100)
+    cut = await GIT.run("ls-tree", "-r", "--name-only", sha, git_dir=work.folder / ".git", max_bytes=100, truncate=True)
     assert len(cut.stdout) == 100
-    whole = await GIT.run("ls-tree", "--name-only", sha, "f1", git_dir=work.folder / ".git", max_bytes=100)
+    whole = await GIT.run(
+        "ls-tree", "--name-only", sha, "f1", git_dir=work.folder / ".git", max_bytes=100, truncate=True
+    )
     assert whole.stdout == b"f1\n"
     with pytest.raises(GitError, match="Not a valid object name"):
-        await GIT.run("ls-tree", "nonsense", git_dir=work.folder / ".git", max_bytes=100)
-    fed = await GIT.run("hash-object", "--stdin", git_dir=work.folder / ".git", stdin=b"x" * 300_000, max_bytes=1000)
+        await GIT.run("ls-tree", "nonsense", git_dir=work.folder / ".git", max_bytes=100, truncate=True)
+    fed = await GIT.run(
+        "hash-object", "--stdin", git_dir=work.folder / ".git", stdin=b"x" * 300_000, max_bytes=1000, truncate=True
+    )
     assert len(fed.stdout) == 41

@@ -106,13 +106,13 @@ async def test_a_push_costs_few_processes_and_what_is_known_none(tmp_path: Path)
     matrix, base = Matrix(), work.sha("main")
 
     first = await matrix.compare(mirror, base, heads)
-    assert notes.read_text().split() == ["cat-file", "merge-tree", "diff-tree", "merge-tree"]
+    assert notes.read_text().split() == ["cat-file", "cat-file", "diff-tree", "merge-tree", "merge-tree"]
     notes.write_text("")
     again = await matrix.compare(mirror, base, heads)
     assert notes.read_text() == ""
     pushed = await matrix.compare(mirror, base, {**heads, 9: new}, keys=[9])
 
-    assert notes.read_text().split() == ["merge-tree", "diff-tree", "merge-tree"]
+    assert notes.read_text().split() == ["cat-file", "diff-tree", "merge-tree", "merge-tree"]
     assert again == first
     assert (first.conflicts, len(first.mergeable)) == ((), 7)
     assert (pushed.conflicts, pushed.mergeable) == ((), ((0, 9), (1, 9), (2, 9), (3, 9)))

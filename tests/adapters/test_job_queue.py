@@ -28,7 +28,8 @@ class Place:
         async with self.database.autocommit() as connection:
             worker = "INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"
             which = (await connection.execute(text(worker))).scalar_one()
-            query = text("SELECT (procrastinate_fetch_job_v2(ARRAY[:queue], :worker)).args->>'issue_number'")
+            fetched = "orchestrator_next_job(NULL, ARRAY[:queue], :worker, '{}')"
+            query = text(f"SELECT (job).args->>'issue_number' FROM {fetched}")  # noqa: S608 - of constants alone
             found = (await connection.execute(query, {"queue": MAIN, "worker": which})).scalar_one()
         return int(found) if found else None
 
@@ -131,7 +132,7 @@ async def test_a_long_queue_is_not_searched_with_the_plan_of_an_empty_one(
     place: Place, jobs_when_analyzed: int
 ) -> None:
     """PostgreSQL may analyze the table, and plan the fetch, at any moment while next to nothing waits."""
-    fetch = text("SELECT (procrastinate_fetch_job_v2(ARRAY['default'], 1)).id")
+    fetch = text("SELECT (job).id FROM orchestrator_next_job(NULL, ARRAY['default'], 1, ARRAY['2'])")
     query = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'procrastinate_jobs'"
     async with place.database.engine.connect() as connection:  # a session of its own, for plans are kept in it
         await connection.execute(text("INSERT INTO procrastinate_workers (id) OVERRIDING SYSTEM VALUE VALUES (1)"))

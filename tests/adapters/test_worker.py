@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from sqlalchemy import event, text
 from adapters.database import worker as module
 from adapters.database.database import Database
 from adapters.database.job_tables import NEXT_JOB
-from adapters.database.jobs import ALERTS, MAIN, JobQueue, JobRequest, send_job
+from adapters.database.jobs import ALERTS, GIT, MAIN, JobQueue, JobRequest, send_job
 from adapters.database.worker import Worker
 
 PATIENCE = 60.0  # seconds that a test waits for what should happen at once
@@ -103,9 +104,46 @@ async def test_jobs_run_side_by_side_as_far_as_there_are_slots(shop: Shop) -> No
             await asyncio.wait_for(both.wait(), PATIENCE)
 
     shop.act = meet
-    async with shop.working(2):
+    async with shop.working(3):
         await shop.ask(1, 2)
         assert {await shop.next(), await shop.next()} == {1, 2}
+
+
+async def test_a_repository_whose_jobs_hang_leaves_slots_to_others(shop: Shop) -> None:
+    """Of six slots the first repository gets three, the second two, and a third one still finds the last."""
+    go_on, counts = asyncio.Event(), Counter[int]()
+
+    async def hang(number: int) -> None:
+        if 0 < number < 100:
+            counts[number // 10] += 1
+            await go_on.wait()
+
+    async def ask(repository_id: int, *numbers: int) -> None:
+        async with shop.database.transaction() as connection:
+            await shop.jobs.defer_all(connection, [send_job(repository_id, number) for number in numbers])
+
+    shop.act = hang
+    async with shop.working(6):
+        await ask(1, *range(10, 20))
+        await ask(3, 100)
+        assert await shop.next() == 100
+        await ask(2, *range(20, 30))
+        await ask(3, 101)
+        assert await shop.next() == 101
+        async with asyncio.timeout(PATIENCE):
+            while counts.total() < 5:
+                await asyncio.sleep(0)
+        await ask(3, 102)
+        assert await shop.next() == 102
+        assert counts == {1: 3, 2: 2}
+        go_on.set()
+        assert {await shop.next() for _ in range(20)} == set(range(10, 30)), "none is forgotten"
+
+
+async def test_work_on_mirrors_has_slots_of_its_own_and_one_job_of_a_repository_at_a_time(shop: Shop) -> None:
+    assert {send_job(7, None, GIT).row[key] for key in ("queue", "lock")} == {GIT, "git:7"}
+    assert send_job(7, None, GIT).lock != send_job(8, None, GIT).lock
+    assert send_job(7, 1).row["queue"] == MAIN
 
 
 async def test_a_job_whose_row_was_locked_when_the_worker_looked_is_not_forgotten(shop: Shop) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -63,6 +64,7 @@ class Environment:
     alice: Person
     bot: Bot
     bot_task: asyncio.Task[None]
+    others: tuple[Repository, ...] = ()
 
     async def file_task(self, title: str, **more: Any) -> Issue:
         """Alice files a task that is ready at once."""
@@ -71,9 +73,16 @@ class Environment:
 
 @asynccontextmanager
 async def open_environment(
-    agents: dict[str, Any], *, environment: Mapping[str, str] | None = None, **sections: Any
+    agents: dict[str, Any],
+    *,
+    environment: Mapping[str, str] | None = None,
+    other_names: Sequence[str] = (),
+    **sections: Any,
 ) -> AsyncIterator[Environment]:
-    """The sandbox and the bot, at work on a repository with these agents; `environment` has further settings."""
+    """The sandbox and the bot, at work on a repository with these agents; `environment` has further settings.
+
+    The bot works on the `other_names` too, with the same configuration.
+    """
     workflow = {"adapter": "actions", "event": "agent-task"}
     config = {"version": 1, "agents": {name: {**workflow, **spec} for name, spec in agents.items()}, **sections}
     text = yaml.safe_dump(config)
@@ -81,10 +90,15 @@ async def open_environment(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-bench-")))
         hub = await stack.enter_async_context(Sandbox(folder / "github", limits=LIMITS))
         organisation, alice = hub.organisation("acme"), hub.user("alice")
-        shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files={**FILES, CONFIG_PATH: text}))
-        hub.grant(shop, alice, "maintain")
-        for label in repository_labels(parse_repository_config(text)):
-            add_label(hub, shop, label.name, label.colour, label.description)
+        repositories = []
+        for name in ("acme/shop", *other_names):
+            files = {**FILES, CONFIG_PATH: text}
+            repository = await asyncio.to_thread(partial(hub.repository, name, files=files))
+            hub.grant(repository, alice, "maintain")
+            for label in repository_labels(parse_repository_config(text)):
+                add_label(hub, repository, label.name, label.colour, label.description)
+            repositories.append(repository)
+        shop, *others = repositories
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
         app = hub.register_app(
             "mcp-orchestrator",
@@ -111,8 +125,8 @@ async def open_environment(
         app.webhook_url = f"{await stack.enter_async_context(listening(bot))}/webhook"
         bot_task = asyncio.create_task(bot.run())
         stack.push_async_callback(_stop, bot_task)
-        await hub.install(app, organisation, [shop])
-        yield Environment(hub, shop, alice, bot, bot_task)
+        await hub.install(app, organisation, repositories)
+        yield Environment(hub, shop, alice, bot, bot_task, tuple(others))
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -25,6 +25,7 @@ from scheduler.sweep import sweep
 from tests.bench.digest_page import digest_figures
 from tests.bench.escalation import measure_worst_delivery
 from tests.bench.figure import Figure
+from tests.bench.hung_fetches import measure_help
 from tests.builders import NOW
 
 REPOSITORY = 42
@@ -137,7 +138,8 @@ async def measure(*, tiny: bool) -> list[Figure]:
         sweep_figure = await measure_sweep(work, *((20, 200) if tiny else (1_000, 100_000)))
         history_figure = await measure_history(work, *((100, 1_000) if tiny else (10_000, 1_000_000)))
     page_figures = await digest_figures(20 if tiny else 1_000)
-    return [sweep_figure, history_figure, *page_figures, await measure_worst_delivery(3 if tiny else 500)]
+    help_figure = await measure_help(*((2, 1) if tiny else (10, 5)))
+    return [sweep_figure, history_figure, *page_figures, help_figure, await measure_worst_delivery(3 if tiny else 500)]
 
 
 def main(arguments: list[str] | None = None) -> int:

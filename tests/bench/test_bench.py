@@ -50,10 +50,12 @@ def test_the_figures_of_the_clock_are_lines_of_json(capsys: pytest.CaptureFixtur
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = [line["figure"] for line in lines]
     assert names[:2] == ["sweep_scaling", "history_scaling"]
-    assert names[2:] == ["digest_points", "digest_content_writes", "escalation_worst_seconds"]
+    assert names[2:4] == ["digest_points", "digest_content_writes"]
+    assert names[4:] == ["help_behind_hung_fetches_ms", "escalation_worst_seconds"]
     assert [line["holds"] for line in lines[2:4]] == [True, True]
     assert lines[2]["writes_unchanged"] == 0
-    assert lines[4]["calls_that_hung"] > 0
+    assert lines[4]["repositories_that_hung"] >= 2
+    assert lines[5]["calls_that_hung"] > 0
 
 
 def test_what_was_answered_202_outlives_the_process_that_is_killed(capsys: pytest.CaptureFixture[str]) -> None:

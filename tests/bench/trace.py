@@ -151,7 +151,7 @@ class TaskTrace:
         git_process_count = self.trace.total("git process")
         return [
             Figure("statements_per_task", self.statements, "statements", 300, details=details | transaction_details),
-            Figure("jobs_per_task", self.jobs, "jobs", BASELINE_JOBS // 2, details=details | {"before": BASELINE_JOBS}),
+            Figure("jobs_per_task", self.jobs, "jobs", 10, details=details | {"before": BASELINE_JOBS}),
             Figure(
                 "git_processes_per_task",
                 git_process_count,

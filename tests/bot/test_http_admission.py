@@ -9,9 +9,10 @@ import hmac
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sqlalchemy import select, update
 
 from adapters.database import tables as t
 from bot.app import Bot, assemble, listening
-from bot.http import delivery_writer, heartbeat, webhook
+from bot.http import delivery_writer, heartbeat, server, webhook
 from bot.http.admission import MEGABYTE, AdmissionControl, AdmissionLimits, Overloaded, malloc_trim, memory_mb
 from config.settings import load_settings
 from sandbox.state.keys import key_pair
@@ -184,9 +185,57 @@ async def test_slow_clients_are_cut_off(
         assert (await door.post())[0] == 202
 
 
-async def test_connections_beyond_the_limit_are_refused(database_url: str, tmp_path: Path) -> None:
-    async with opened(database_url, tmp_path, max_connections=1) as door, door.raw():
+async def test_connections_beyond_the_limit_are_refused_while_all_are_in_use(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url, tmp_path, max_connections=1) as door, door.raw() as (reader, writer):
+        body, headers = door.delivery()
+        writer.write(door.head(len(body), headers) + body[:5])
+        while not door.bot.admission.active_requests:
+            await asyncio.sleep(0)
         assert await door.post() == (503, "connections: 1 are open", "5")
+        writer.write(body[5:])
+        assert (await reader.readline()).startswith(b"HTTP/1.1 202")
+        door.taken.append(headers["X-GitHub-Delivery"])
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /webhook HTTP/1.1\r\nHost: h", b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"]
+)
+async def test_idle_connections_make_room_for_deliveries(database_url: str, tmp_path: Path, sent: bytes) -> None:
+    async with AsyncExitStack() as stack, opened(database_url, tmp_path, max_connections=5) as door:
+        idle = [await stack.enter_async_context(door.raw()) for _ in range(20)]
+        for reader, writer in idle[-5:]:
+            writer.write(sent)
+            if sent.startswith(b"GET"):
+                await reader.readuntil(b"\r\n\r\n")
+        for _ in range(5):
+            assert (await door.post(100_000))[0] == 202
+        assert await idle[0][0].read() == b"", "closed without a response"
+
+
+async def test_idle_connections_are_closed_after_seconds_only_while_they_are_scarce(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_CHECK_SECONDS", 0.001)
+    few = {"max_connections": 4, "scarce_idle_seconds": 0.0}
+    async with opened(database_url, tmp_path, **few) as door, door.raw() as (first, _), door.raw() as (second, _):
+        early = [asyncio.create_task(reader.read()) for reader in (first, second)]
+        await door.bot.database.now()
+        assert not any(task.done() for task in early), "half of them is not scarce"
+        async with door.raw() as (third, _), asyncio.timeout(60):
+            await asyncio.gather(*early, third.read())  # until the server closes them
+
+
+ENCODINGS = ("gzip", "GZIP", "deflate", "br", "zstd", "identity", "gzip, gzip", "x-unknown", "")
+
+
+async def test_an_encoded_body_is_refused_before_it_is_read(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url, tmp_path, linger_seconds=0) as door:
+        for path, encoding in [*product(("/webhook",), ENCODINGS), (heartbeat.PATH, "gzip"), ("/healthz", "br")]:
+            _, headers = door.delivery()
+            head = door.head(1000, {**headers, "Content-Encoding": encoding})
+            async with door.raw() as (reader, writer):
+                writer.write(head.replace(b"/webhook", path.encode()))  # and nothing of the body
+                assert (await reader.readline()).startswith(b"HTTP/1.1 415"), (path, encoding)
 
 
 async def test_many_large_bodies_share_what_room_there_is(database_url: str, tmp_path: Path) -> None:

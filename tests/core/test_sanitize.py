@@ -227,6 +227,8 @@ def test_nothing_leaves_a_fence(text: str, language: str) -> None:
 # --- mask_secrets
 
 GITHUB = "ghp_" + "a1B2" * 9
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMiIsImV4cCI6MX0.c2ln-bmF0dXJl_Zm9v"
+_HEADERS_MASKED = "X-Api-Key: ***\nCookie: ***\nSet-Cookie: ***\nX: y"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +255,23 @@ GITHUB = "ghp_" + "a1B2" * 9
         ("login --token abc --verbose --api-key 'x y'", "login --token *** --verbose --api-key ***"),
         ("https://user:p@ss@host/x git+ssh://tok@host", "https://***@host/x git+ssh://***@host"),
         ("?access_token=abc&page=2", "?access_token=***&page=2"),
+        (f"new ghs_{JWT} ends", "new *** ends"),
+        (f"ghs_1234567_{JWT}, ghu_{JWT}; ghs_12_eyJhbGci", "***, ***; ***"),
+        (f"https://x-access-token:ghs_1234567_{JWT}@github.com/a", "https://***@github.com/a"),
+        ("sent Basic eC1hY2Nlc3MtdG9rZW46Z2hz and basic dXNlcjpwYXNz=", "sent Basic *** and basic ***"),
+        ("X-Api-Key: abc123\nCookie: a=b; c=d\nSet-Cookie: id=7; Path=/\nX: y", _HEADERS_MASKED),
+        ("key_" + "0a" * 32 + " crsr_" + "1b" * 32, "*** ***"),
+        ("apk_user_" + "Zm9vYmFy" * 4 + " cog_" + "a1" * 16, "*** ***"),
+        ("AIza" + "x" * 35 + " AQ.Ab8" + "y" * 40 + " ya29." + "z" * 40, "*** *** ***"),
+        ("glpat-" + "a" * 20 + " glrt-" + "b" * 20 + " dckr_pat_" + "c" * 27, "*** *** ***"),
+        ("hvs." + "d" * 24 + " xai-" + "e" * 40 + " gsk_" + "f" * 40 + " r8_" + "g" * 37, "*** *** *** ***"),
+        ("https://discord.com/api/webhooks/123456/" + "h" * 60 + " 123456789:AA" + "i" * 33, "https://*** ***"),
+        ("shpat_" + "0f" * 16 + " lin_api_" + "j" * 40 + " figd_" + "k" * 40, "*** *** ***"),
+        (
+            "postgresql://u:pw@/bot?host=/tmp postgres://u:pa/ss@h/b",
+            "postgresql://***@/bot?host=/tmp postgres://***@h/b",
+        ),
+        ("amqp://u:p@h redis://:pw@h mongodb+srv://u:p%40@h/db", "amqp://***@h redis://***@h mongodb+srv://***@h/db"),
     ],
 )
 def test_credentials_are_masked(written: str, masked: str) -> None:
@@ -267,10 +286,13 @@ def test_credentials_are_masked(written: str, masked: str) -> None:
         "password = os.environ['X']",
         "def f(token: str, secret: bytes) -> None",
         "git clone ssh://git@github.com/a/b",
+        "GET http://localhost:4873/@scope/pkg and https://example.com/@user",
         "task-implement-the-new-thing-of-today",
         "12 tokens used, password reset mail sent",
         "sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "token=***",
+        "basic authentication and basic internationalization",
+        "monkey_0123, a keyboard-shortcut, see issue 123456789:AA",
     ],
 )
 def test_what_is_no_credential_stays_readable(written: str) -> None:

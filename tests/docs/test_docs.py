@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from config.repository import parse_repository_config
 from config.settings import Settings
 from config.task_templates import parse_template
+from tests.corpus import entries, entry_names
 from tools.docs.configuration import main as configuration_docs
 from tools.docs.generate import SECTIONS, MarkersMissing, generated_pages, insert_sections, main
 
@@ -218,3 +219,9 @@ async def test_the_example_makes_github_misbehave(tmp_path: Path) -> None:
     script.write_text(faults, encoding="utf-8")
     said = await runpy.run_path(str(script))["main"](tmp_path)
     assert said == ["installation created 502", "issues opened 502", "issues closed 502"]
+
+
+def test_hostile_inputs_with_a_test_of_their_own_have_it() -> None:
+    for name in entry_names("test"):
+        path, _, function = str(entries()[name]["test"]).partition("::")
+        assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), name

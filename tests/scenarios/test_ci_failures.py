@@ -51,7 +51,6 @@ async def test_ci_red_then_green(world: World) -> None:
         *start_lines(1, "codex", card="card"),
         "dispatch task/1-2 to codex",
         "#2 comment: CI failed: test",
-        "#1 card edited",
         "check conflict-first: success",
         '#2 {"state": "closed"}',
         *merge_lines(1, 3),
@@ -126,8 +125,8 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
         "#1 reaction rocket",
         "#1 labels status:in-progress",
         "#1 card edited",
-        "check conflict-first: success",
         '#4 {"state": "closed"}',
+        "check conflict-first: success",
         *merge_lines(1, 5),
     ]
     assert issue.comments[-1].reaction_names == ["eyes", "rocket"]

@@ -123,7 +123,6 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
 
     await world.says(issue, "/ready", author=mallory)
     assert world.written() == [
-        "#1 reaction eyes",
         "#1 reaction confused",
         "#1 comment: `/ready` needs triage access; you have read access to this repository.",
     ]

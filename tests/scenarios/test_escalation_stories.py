@@ -52,7 +52,9 @@ async def test_code_owners_then_on_call_are_notified_until_one_answers(owned: Wo
     ]
     assert issue.assignees == [bob]
     assert "`bob`, `acme/shop` (code owners) since 2026-03-02 09:00 UTC; no answer yet" in world.card(issue)
-    await world.says(issue, "Is it me?", author=world.person("mallory"))
+    mallory, [first_call] = world.person("mallory"), [comment for comment in issue.comments if "@bob" in comment.body]
+    await world.says(issue, "Is it me?", author=mallory)
+    await mallory.reacts(first_call, "eyes")
 
     await world.advance(minutes=5)
     assert world.written() == [
@@ -61,6 +63,8 @@ async def test_code_owners_then_on_call_are_notified_until_one_answers(owned: Wo
         "#1 card edited",
     ]
     [call] = [comment for comment in issue.comments if "@dave" in comment.body]
+    for number in range(12):  # those who may not answer neither answer nor hide an answer
+        await world.person(f"stranger-{number}").reacts(call, "+1")
     await dave.reacts(call, "eyes")
     await world.advance(minutes=5)
     assert world.written() == ["#1 card edited"], "the reaction was read, and alice is left alone"

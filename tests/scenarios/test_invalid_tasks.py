@@ -37,7 +37,7 @@ async def test_every_mistake_has_one_reason_once_and_blocks_no_other_task(world:
     world.hub.faults.duplicate("issue_comment")
     await world.says(bad, "/depends #2", author=world.person("mallory", "read"))
     needs = "`/depends` needs triage access; you have read access to this repository."
-    assert world.written() == [*said, f"#1 comment: {needs}"]
+    assert world.written() == ["#1 reaction confused", f"#1 comment: {needs}"]
 
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "agents: [\n"})
     await world.settle()

@@ -34,7 +34,8 @@ async def test_a_review_asks_for_changes(world: World) -> None:
         "#2 comment: alice requested changes",
         "#1 labels status:in-progress",
         "#1 card edited",
-        *review_lines(1, WAITS, '#2 {"state": "closed"}'),
+        '#2 {"state": "closed"}',
+        *review_lines(1, WAITS),
     ]
     feedback = codex.work_items[1].packet["feedback"]
     assert feedback["title"] == "alice requested changes"

@@ -82,7 +82,6 @@ async def test_a_stranger_changes_nothing(world: World) -> None:
     desk = await world.alice.opens_issue(world.shop, "Agents", "About our agents.")
     await world.says(desk, "/agents remove codex", author=world.person("mallory", "read"))
     assert world.written() == [
-        "#1 reaction eyes",
         "#1 reaction confused",
         "#1 comment: `/agents remove` needs write access; you have read access to this repository.",
     ]

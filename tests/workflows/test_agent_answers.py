@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,17 @@ from adapters.agents.run_results import parse_run_result, result_key
 from core.signals.base import PlanDelivered, ReviewDelivered
 from tests.workflows.agent_kit import RUN_TOKEN, ScriptResult, Stage, git, make_packet, make_payload
 
+SECRETS = (
+    "ghp_0123456789abcdefghijABCDEFGHIJ0123 ghs_12_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMiJ9.c2lnbmF0dXJl "
+    "password=hunter2 https://user:pass@host/"
+)
 OLD, NEW = SecretStr("the old secret"), SecretStr("the new secret")
 KEY = result_key(OLD, 42, 12, 1)
+
+
+def marker_of(task: int, attempt: int) -> str:
+    """A marker with a key that the agent made up."""
+    return f"<!-- orchestrator:answer {task}-{attempt} plan {'0' * 32} -->"
 
 
 def asked(stage: Stage, role: str, key: str = KEY) -> ScriptResult:
@@ -52,6 +62,57 @@ def test_a_plan_becomes_a_comment_that_the_bot_knows(stage: Stage) -> None:
     assert answer.is_genuine([NEW, OLD], 42)
     assert not answer.is_genuine([NEW], 42)
     assert not answer.is_genuine([OLD], 43)
+
+
+@pytest.mark.parametrize("file", ["answer.md", "work.bundle"])
+@pytest.mark.parametrize("target", ["/proc/self/environ", "/etc/hostname", "/dev/zero", "folder", "fifo"])
+def test_what_is_handed_in_is_a_file_and_no_link(stage: Stage, file: str, target: str) -> None:
+    """Where a tool that unpacks the artifact keeps links, the job with the token would read whatever they lead to."""
+    if file == "answer.md":
+        prepared = asked(stage, "plan")
+        Path(prepared.outputs["answer"]).write_text("First this.\n")
+        assert stage.collect(prepared).status == 0
+        stage.new_job("hand-in")
+    else:
+        stage.prepare_hand_in()
+    handed_in = stage.temp_folder / "orchestrator" / file
+    handed_in.unlink()
+    if target == "folder":
+        handed_in.mkdir()
+    elif target == "fifo":
+        os.mkfifo(handed_in)
+    else:
+        handed_in.symlink_to(target)
+    assert stage.hand_in("token-that-writes-code").status == 1
+    assert stage.api.written_comments == stage.api.pulls == []
+
+
+@pytest.mark.parametrize("role", ["plan", "implement"])
+def test_a_link_that_an_agent_leaves_is_not_uploaded(stage: Stage, role: str) -> None:
+    prepared = asked(stage, role)
+    folder = stage.temp_folder / "orchestrator"
+    for name in ("answer.md", "work.bundle"):
+        (folder / name).symlink_to("/proc/self/environ")
+    stage.write_change()
+    assert stage.collect(prepared).status == (1 if role == "plan" else 0)
+    left = {path.name for path in folder.iterdir() if path.is_symlink()}
+    assert left == ({"answer.md"} if role == "plan" else set()), "the failed step keeps it from being uploaded"
+
+
+def test_the_words_of_an_agent_notify_no_one_and_show_no_secret(stage: Stage) -> None:
+    prepared = asked(stage, "plan")
+    words = f"@acme/everyone see {SECRETS}, closes #3 and acme/shop#4\n\n<img src=x>\n\n{marker_of(12, 1)}\n"
+    Path(prepared.outputs["answer"]).write_text(words)
+    assert stage.collect(prepared).status == 0
+    stage.new_job("hand-in")
+    assert stage.hand_in().status == 0
+    (public,) = stage.api.written_comments
+    for active in ("@acme", "#3", "#4", "<img", "ghp_0123456789", "eyJpc3", "hunter2", "pass@"):
+        assert active not in public
+    assert public.count("<!-- orchestrator:answer") == 1
+    answer = parse_run_result(public)
+    assert answer
+    assert answer.signal.attempt == 1
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,18 @@ def test_the_agent_can_only_read_and_writing_is_another_job() -> None:
     assert {use.split("/")[0] for use in writing[:-1]} == {"actions"}
 
 
-def test_actions_are_pinned() -> None:
-    for job in yaml.safe_load(WORKFLOW.read_text())["jobs"].values():
-        for step in job["steps"]:
-            use = step.get("uses", "./")
-            assert use.startswith("./") or re.search(r"@(v\d+|[0-9a-f]{40})$", use), use
+@pytest.mark.parametrize("file", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda file: file.name)
+def test_actions_are_pinned_by_commit_and_say_which_version_that_is(file: Path) -> None:
+    uses = re.findall(r"^ *(?:- )?uses: *(.+)$", file.read_text(), re.MULTILINE)
+    assert [use for use in uses if not re.fullmatch(r"\./\S+|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.?\d*", use)] == []
+
+
+def test_the_agent_does_not_run_on_the_default_branch_unless_its_caches_are_trusted() -> None:
+    work = yaml.safe_load(WORKFLOW.read_text())["jobs"]["work"]
+    guard = work["steps"][0]
+    assert "github.ref_name == github.event.repository.default_branch" in guard["if"]
+    assert "exit 1" in guard["run"]
+    assert not any("cache" in step.get("uses", "") for step in work["steps"])
 
 
 def test_the_run_is_named_after_the_branch_for_either_dispatch() -> None:

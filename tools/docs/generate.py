@@ -32,6 +32,8 @@ from tools.docs.security import security_page
 from tools.docs.templates import templates_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+_ACTION_SOURCE: Final = Path("core", "text_safety", "publication.py")
+_ACTION_COPY: Final = Path(".github", "actions", "run-agent", "publication.py")
 
 _COMMANDS: Final = """\
 <!-- Made from core/decide/commands/registry.py by `make docs`; change it there. -->
@@ -53,6 +55,10 @@ runs the command. If GitHub does not answer, permission is denied; during an out
 The bot reacts with 👀 at once, then with 🚀, or with 😕 and a reason. For an unknown command it suggests the nearest
 one. A comment can contain several commands; the bot runs them in order. After an edit it runs only what is new. It
 ignores commands in quotes, code, lists, links and HTML.
+
+**Without a role.** Of people below triage access, the bot runs the first command of a comment and reacts only with the
+result. It answers ten of their comments an hour per person, and all of theirs together use at most a tenth of what
+GitHub lets the bot write. Then it says so once, and ignores further commands until the hour is over.
 
 ## Change agents at run time
 
@@ -205,7 +211,7 @@ def insert_sections(page: str) -> str:
 
 
 def generated_pages(root: Path = ROOT) -> dict[Path, str]:
-    """Every page with generated text below `root`, as it should be.
+    """Every page with generated text below `root`, as it should be, and the action's copy of a module.
 
     Raises `MarkersMissing`, or `OSError` when there is no `docs/reference.md`: an installed package has no docs.
     """
@@ -214,6 +220,8 @@ def generated_pages(root: Path = ROOT) -> dict[Path, str]:
         root / "docs" / "commands.md": commands_page(),
         root / "docs" / "templates.md": templates_page(),
         root / "docs" / "security.md": security_page(),
+        # It runs where the bot is not installed.
+        root / _ACTION_COPY: (ROOT / _ACTION_SOURCE).read_text(encoding="utf-8"),
         reference: insert_sections(reference.read_text(encoding="utf-8")),
     }
 
@@ -228,6 +236,7 @@ def main(write: bool, root: Path = ROOT) -> int:
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(pages[path], encoding="utf-8")
         sys.stderr.write(f"{path.relative_to(root)} {'written' if write else 'is stale; run `make docs`'}\n")
     return 1 if stale and not write else 0

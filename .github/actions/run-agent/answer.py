@@ -10,16 +10,18 @@ import re
 from pathlib import Path
 
 from order import Order
-from runner import ANSWER, Answered, Refused, call, patiently, say, setting, work_folder
+from publication import defuse, mask_secrets
+from runner import ANSWER, Answered, Refused, call, patiently, read_file, say, setting, work_folder
 
-LIMIT = 60_000  # characters; a comment holds 65,536
+LIMIT = 60_000  # characters of an answer
+BODY_LIMIT = 64_000  # characters of it in the comment, which holds 65,536
 _VERDICT = re.compile(r"\W*(approve|changes)(?:d|\s+requested)?\b[\s.:*_`-]*", re.IGNORECASE)
 
 
 def read_words(folder: Path) -> str:
     """The agent's text. Raises Refused if it is empty."""
     file = folder / ANSWER
-    text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    text = (read_file(file, 4 * LIMIT + 1) or b"").decode("utf-8", "replace").strip()
     if not text:
         raise Refused(f"The agent wrote no answer to {file}. Read its log above for the reason.")
     return text if len(text) <= LIMIT else f"{text[:LIMIT]}\n\n[Cut here: the answer was longer.]"
@@ -38,6 +40,8 @@ def hand_in_words(order: Order, token: str) -> None:
     if not order.answer_key:
         raise Refused("The dispatch has no key for the answer: the orchestrator did not make it.")
     marker = f"<!-- orchestrator:answer {order.task}-{order.attempt} {kind} {order.answer_key} -->"
+    # The comment is public, and an agent writes what it likes: it notifies no one, and shows no credential.
+    text = defuse(mask_secrets(text))[:BODY_LIMIT]
     body = f"### {what} (attempt {order.attempt}, by `{order.agent}`)\n\n{text}\n\n{marker}"
     path = f"/repos/{setting('GITHUB_REPOSITORY')}/issues/{order.task}/comments"
     try:

@@ -6,6 +6,7 @@ from answer import read_words
 from order import read_order
 from runner import (
     ACTION_FOLDER,
+    ANSWER,
     BUNDLE,
     Refused,
     changes_something,
@@ -23,9 +24,17 @@ def main() -> None:
 
     Of a plan or a review only the text is kept: other changes of the agent are dropped.
     """
+    folder = work_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle, answer = folder / BUNDLE, folder / ANSWER
+    bundle.unlink(missing_ok=True)
     if read_order(setting("TOKEN")).role != "implement":
-        read_words(work_folder())
+        text = read_words(folder)
+        # A file of its own: what uploads it would follow a link.
+        answer.unlink()
+        answer.write_text(text, encoding="utf-8")
         return
+    answer.unlink(missing_ok=True)
     base, start = setting("BASE_SHA"), setting("START_SHA")
     git("add", "--all")
     # It is excluded already, but an agent or a .gitignore may have lifted that.
@@ -37,9 +46,7 @@ def main() -> None:
         raise Refused("The agent rewrote the history of its branch, so its work cannot be handed in.")
     if not changes_something(base, head):
         raise Refused("The agent changed nothing, so there is nothing to hand in. Read its log above for the reason.")
-    folder = work_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    git("bundle", "create", "--quiet", str(folder / BUNDLE), "HEAD", f"^{base}")
+    git("bundle", "create", "--quiet", str(bundle), "HEAD", f"^{base}")
 
 
 def _message() -> str:

@@ -26,6 +26,7 @@ from runner import (
     give,
     is_ancestor,
     patiently,
+    read_file,
     run,
     say,
     setting,
@@ -60,9 +61,9 @@ def main() -> None:
 
 def _work(order: Order, bundle: Path) -> str:
     """The head of the work, taken from the bundle into this repository and checked."""
-    if not bundle.is_file():
+    if read_file(bundle, 1) is None:  # a link is not followed
         raise Refused(f"There is no work at {bundle}: did the step `collect` run?")
-    git("-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", str(bundle.resolve()), f"+HEAD:{WORK}")
+    git("-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", str(bundle.absolute()), f"+HEAD:{WORK}")
     head, base = commit_of(WORK), commit_of(f"refs/remotes/origin/{order.base}")
     if base is None:
         raise Refused(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -28,6 +29,24 @@ BUNDLE = "work.bundle"
 ANSWER = "answer.md"
 
 Value = TypeVar("Value")
+
+
+def read_file(path: Path, limit: int) -> bytes | None:
+    """The beginning of a file that another job or an agent left; None unless it is a regular file.
+
+    A link is not followed: it could lead to the environment of this process, which holds the token.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def work_folder() -> Path:

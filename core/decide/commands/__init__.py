@@ -114,6 +114,8 @@ def _require_holder(task: Task, signal: CommandReceived, context: Context) -> No
 
 
 def _reply(signal: CommandReceived, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
+    if signal.note:
+        text = f"{text}\n\n{signal.note}" if text else signal.note
     if text and signal.from_button:
         text = f"@{signal.actor.login}: {text}"
     return reply(signal.number, signal.key, signal.comment_id, reaction, text)

@@ -281,6 +281,14 @@ def upgrade() -> None:
     )
     op.create_index("retrospectives_by_number", "retrospectives", ["repository_id", "number"], unique=False)
     op.create_table(
+        "stranger_commands",
+        sa.Column("installation_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("installation_id", "key"),
+    )
+    op.create_table(
         "undelivered_webhooks",
         sa.Column("guid", sa.Text(), nullable=False),
         sa.Column("delivery_id", sa.BigInteger(), nullable=False),
